@@ -1,0 +1,186 @@
+/**
+ * Process settings: one table, read once at start. Product settings are resources and stand elsewhere; nothing is both.
+ * Every mistake is reported at once, by name, and never with the value that was given.
+ */
+import { readFileSync } from 'node:fs'
+import { BlockList, isIP } from 'node:net'
+import { Secret } from './secret.ts'
+
+interface Row<Value> {
+  /** Throws with what a right value looks like. */
+  parse: (text: string) => Value
+  default: string | undefined
+  doc: string
+}
+
+const row = <Value>(parse: (text: string) => Value, fallback: string | undefined, doc: string): Row<Value> => ({
+  parse,
+  default: fallback,
+  doc,
+})
+
+const wrong = (wanted: string): never => {
+  throw new Error(wanted)
+}
+
+const text = (value: string) => value || wrong('is empty')
+const secret = (value: string) => new Secret(text(value))
+const port = (value: string) => {
+  const number = Number(value)
+  return /^\d{1,5}$/.test(value) && number <= 65_535 ? number : wrong('wants a port from 0 to 65535 (0: any free one)')
+}
+const httpUrl = (value: string) => {
+  const url = URL.canParse(value) ? new URL(value) : undefined
+  if (!url || !/^https?:$/.test(url.protocol) || url.search || url.hash || url.username)
+    return wrong('wants an address such as https://sign-in.example.com, without query')
+  return value.replace(/\/+$/, '')
+}
+const urlOf =
+  (...schemes: string[]) =>
+  (value: string) =>
+    URL.canParse(value) && schemes.includes(new URL(value).protocol)
+      ? new Secret(value)
+      : wrong(`wants an address beginning with ${schemes.map((s) => `${s}//`).join(' or ')}`)
+const networks = (value: string) => {
+  const list = value.split(/[\s,]+/).filter(Boolean)
+  for (const entry of list) {
+    const [address = '', bits, ...rest] = entry.split('/')
+    const width = { 0: 0, 4: 32, 6: 128 }[isIP(address)] ?? 0
+    if (!width || rest.length || (bits !== undefined && !(/^\d{1,3}$/.test(bits) && Number(bits) <= width)))
+      wrong('wants addresses or networks such as 10.0.0.0/8, fd00::/8')
+  }
+  return list
+}
+const level = (value: string) =>
+  ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'].includes(value)
+    ? value
+    : wrong('wants fatal, error, warn, info, debug, trace or silent')
+const rootSecret = (value: string) =>
+  Buffer.byteLength(value) >= 32 ? new Secret(value) : wrong('wants at least 32 bytes, such as openssl rand -base64 48 prints')
+const password = (value: string) => (value.length >= 8 ? new Secret(value) : wrong('wants at least 8 characters'))
+const token = (value: string) => (value.length >= 20 ? new Secret(value) : wrong('wants at least 20 characters'))
+
+export const settingsTable = {
+  PORT: row(port, '9000', 'Port of the HTTP listener.'),
+  HOST: row(text, '0.0.0.0', 'Address the listeners bind to.'),
+  BASE_URL: row(httpUrl, undefined, 'Address people use, the issuer of the first AuthServer. Default: http://localhost:PORT.'),
+  DATA_DIR: row(text, '.signet', 'Folder of the embedded database and of what `up` makes once.'),
+  DATABASE_URL: row(urlOf('postgres:', 'postgresql:'), undefined, 'PostgreSQL 15 or later. Set: no embedded database.'),
+  DATABASE_CONNECTIONS: row(
+    (value) => (/^\d{1,3}$/.test(value) && Number(value) >= 2 ? Number(value) : wrong('wants a number from 2 to 999')),
+    '10',
+    'Connections to PostgreSQL at most, per process.',
+  ),
+  REDIS_URL: row(urlOf('redis:', 'rediss:'), undefined, 'Redis or Valkey, an optional cache.'),
+  SECRET_KEY: row(
+    rootSecret,
+    undefined,
+    'Root secret: every key that encrypts at rest is derived from it. `up` makes one and keeps it in DATA_DIR.',
+  ),
+  BOOTSTRAP_PASSWORD: row(password, undefined, 'Password of the user admin, first start only. Default: a random one, printed once.'),
+  BOOTSTRAP_TOKEN: row(token, undefined, 'Becomes an API token with full rights, first start only.'),
+  MANIFESTS: row(text, undefined, 'Folder of manifests that is watched and applied.'),
+  CERTS_DIR: row(text, undefined, 'Folder of certificates.'),
+  TEMPLATES_DIR: row(text, undefined, 'Folder of templates that replace ours, file by file.'),
+  MEDIA_DIR: row(text, undefined, 'Folder of uploaded pictures. Default: DATA_DIR/media.'),
+  TLS_PORT: row(port, undefined, 'Port of the HTTPS listener. Unset: none.'),
+  SMTP_URL: row(urlOf('smtp:', 'smtps:'), undefined, 'Server that takes our mail.'),
+  MAIL_FROM: row(text, undefined, 'Sender of our mail.'),
+  METRICS_PORT: row(port, '9300', 'Port of /metrics.'),
+  RPC_PORT: row(port, '9443', 'Port of gRPC.'),
+  TRUSTED_PROXIES: row(networks, '', 'Addresses or networks whose X-Forwarded headers are believed.'),
+  OUTBOUND_ALLOW: row(
+    networks,
+    undefined,
+    'Networks beside the public ones that may be called at an address someone else wrote down. Default with the embedded database: loopback and private ones, else none.',
+  ),
+  LOG_LEVEL: row(level, 'info', 'fatal, error, warn, info, debug, trace or silent.'),
+  TOKEN: row(secret, undefined, 'API token of the command line.'),
+  SERVER: row(httpUrl, undefined, 'Server the command line talks to.'),
+} satisfies Record<string, Row<unknown>>
+
+type Table = typeof settingsTable
+type Name = keyof Table
+type Defaulted = { [K in Name]: Table[K] extends Row<infer Value> ? Value : never }
+type AlwaysSet =
+  | 'PORT'
+  | 'HOST'
+  | 'DATA_DIR'
+  | 'DATABASE_CONNECTIONS'
+  | 'METRICS_PORT'
+  | 'RPC_PORT'
+  | 'TRUSTED_PROXIES'
+  | 'LOG_LEVEL'
+  | 'BASE_URL'
+
+/** Keyed by the setting's name without its prefix; undefined where unset and without a default. */
+export type Settings = { readonly [K in Name]: K extends AlwaysSet ? Defaulted[K] : Defaulted[K] | undefined }
+
+export class SettingsError extends Error {
+  readonly mistakes: string[]
+  constructor(mistakes: string[]) {
+    super(`These settings are wrong:\n${mistakes.map((mistake) => `  ${mistake}`).join('\n')}\nSee docs/reference/settings.md.`)
+    this.mistakes = mistakes
+  }
+}
+
+const prefix = 'SIGNET_'
+
+/** Environment (`SIGNET_PORT`, `SIGNET_PORT_FILE`), overridden by flags (`port`, `database-url`). Throws one SettingsError for all mistakes. */
+export const readSettings = (env: Record<string, string | undefined>, flags: Record<string, string> = {}): Settings => {
+  const mistakes: string[] = []
+  const given = new Map<string, { from: string; value: string }>()
+  for (const [key, value] of Object.entries(env)) {
+    if (!key.startsWith(prefix) || value === undefined) continue
+    const name = key.slice(prefix.length)
+    const fileOf = name.endsWith('_FILE') ? name.slice(0, -5) : undefined
+    if (name in settingsTable) {
+      if (value !== '') given.set(name, { from: key, value })
+    } else if (fileOf && fileOf in settingsTable) {
+      try {
+        given.set(fileOf, { from: key, value: readFileSync(value, 'utf8').replace(/\r?\n$/, '') })
+      } catch (error) {
+        mistakes.push(`${key}: the file it names can't be read (${(error as NodeJS.ErrnoException).code ?? 'unknown reason'})`)
+      }
+    } else mistakes.push(`${key}: there is no such setting${nearest(name)}`)
+  }
+  for (const [flag, value] of Object.entries(flags)) {
+    const name = flag.toUpperCase().replaceAll('-', '_')
+    if (name in settingsTable) given.set(name, { from: `--${flag}`, value })
+    else mistakes.push(`--${flag}: there is no such setting${nearest(name)}`)
+  }
+  const settings: Record<string, unknown> = {}
+  for (const [name, { parse, default: fallback }] of Object.entries(settingsTable) as [string, Row<unknown>][]) {
+    const { from, value } = given.get(name) ?? { from: prefix + name, value: fallback }
+    if (value === undefined) continue
+    try {
+      settings[name] = parse(value)
+    } catch (error) {
+      mistakes.push(`${from}: ${(error as Error).message}`)
+    }
+  }
+  if (mistakes.length) throw new SettingsError(mistakes)
+  settings.BASE_URL ??= `http://localhost:${settings.PORT}`
+  return settings as Settings
+}
+
+const nearest = (name: string): string => {
+  const close = Object.keys(settingsTable).find((known) => known.includes(name) || name.includes(known))
+  return close ? ` (did you mean ${prefix}${close}?)` : ''
+}
+
+/** Whether an address is in one of the networks. */
+export const networkMatcher = (list: readonly string[]): ((address: string) => boolean) => {
+  const block = new BlockList()
+  for (const entry of list) {
+    const [address = '', bits] = entry.split('/')
+    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4'
+    if (bits === undefined) block.addAddress(address, family)
+    else block.addSubnet(address, Number(bits), family)
+  }
+  return (address) => {
+    const plain = address.replace(/^::ffff:(?=\d+\.)/, '')
+    const family = isIP(plain)
+    return family !== 0 && block.check(plain, family === 6 ? 'ipv6' : 'ipv4')
+  }
+}

@@ -1,0 +1,32 @@
+import type { IncomingMessage } from 'node:http'
+
+/** What the router found out about a request, before anything else sees it. Headers from outside are never asked again for these. */
+export interface Caller {
+  /** The person's address: the peer's, or with trusted proxies the last untrusted one of X-Forwarded-For. */
+  network: string
+  requestId: string
+  /** The AuthServer whose issuerUrl the request's host and path begin with. */
+  authServer: AuthServerRef
+}
+
+export interface AuthServerRef {
+  namespace: string
+  name: string
+  /** Without a slash at its end. */
+  issuerUrl: string
+  /** Path of issuerUrl without a slash at its end, '' for the root. It was cut off the request's url. */
+  pathPrefix: string
+}
+
+const callers = new WeakMap<IncomingMessage, Caller>()
+
+export const setCaller = (request: IncomingMessage, caller: Caller): void => {
+  callers.set(request, caller)
+}
+
+/** The router sets it for every request that it hands on; a missing one is a broken program. */
+export const getCaller = (request: IncomingMessage): Caller => {
+  const caller = callers.get(request)
+  if (!caller) throw new Error('the request did not come through the router')
+  return caller
+}
