@@ -1,0 +1,39 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+/** Bounds on every connection: a client that dawdles or floods is cut off. */
+export const openListener = (handle: (request: IncomingMessage, response: ServerResponse) => void): Server =>
+  createServer(
+    {
+      maxHeaderSize: 16 * 1024,
+      headersTimeout: 15_000,
+      requestTimeout: 60_000,
+      keepAliveTimeout: 65_000,
+      connectionsCheckingInterval: 5_000,
+      requireHostHeader: false,
+    },
+    handle,
+  )
+
+/** Resolves with the port; rejects in plain words when it is taken or may not be used. */
+export const listen = (server: Server, port: number, host: string): Promise<number> =>
+  new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const why = { EADDRINUSE: 'another program listens there', EACCES: 'ports below 1024 need more rights', EADDRNOTAVAIL: 'this machine has no such address' }[
+        error.code ?? ''
+      ]
+      reject(new Error(`can't listen on ${host}:${port}: ${why ?? error.message}`))
+    })
+    server.listen(port, host, () => resolve((server.address() as AddressInfo).port))
+  })
+
+/** Stops accepting, lets running requests finish, cuts those that have not by the deadline. */
+export const closeServer = (server: Server, withinMs: number): Promise<void> =>
+  new Promise((resolve) => {
+    const deadline = setTimeout(() => server.closeAllConnections(), withinMs)
+    server.close(() => {
+      clearTimeout(deadline)
+      resolve()
+    })
+    server.closeIdleConnections()
+  })

@@ -1,0 +1,96 @@
+/**
+ * The first to see a request. It settles, once and for all, who is calling (network), for whom (AuthServer) and which part answers;
+ * what comes after never reads Host, Forwarded or X-Forwarded headers again. A header that claims any of it is dropped,
+ * and set anew from what was found, so that a library that insists on reading them reads the truth.
+ */
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import type { AuthServerRef, Caller } from '#/lib/http.ts'
+
+export type Part = 'health' | 'oidc' | 'core'
+
+export type Route =
+  | { kind: 'health'; path: string }
+  | { kind: 'part'; part: 'oidc' | 'core'; caller: Caller; url: string }
+  | { kind: 'refused'; status: 400 | 421; detail: string; requestId: string }
+
+export interface RouterOptions {
+  /** The AuthServer whose issuerUrl is the longest that host and path begin with. */
+  authServerFor: (host: string, path: string) => AuthServerRef | undefined
+  isTrustedProxy: (address: string) => boolean
+}
+
+const healthPath = '/-/health/'
+const hostPattern = /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?$/i
+const requestIdPattern = /^[\w.-]{8,128}$/
+
+/** Pure but for the new request id: decides, changes nothing. */
+export const route = (request: IncomingMessage, { authServerFor, isTrustedProxy }: RouterOptions): Route => {
+  const { headers } = request
+  const peer = plainAddress(request.socket.remoteAddress ?? '')
+  const isTrusted = isTrustedProxy(peer)
+  const requestId = (isTrusted && matching(headers['x-request-id'], requestIdPattern)) || randomUUID()
+  const target = parseTarget(request.url ?? '')
+  if (!target) return { kind: 'refused', status: 400, detail: 'the request target is not a path', requestId }
+  if (target.path.startsWith(healthPath)) return { kind: 'health', path: target.path }
+  const host = (isTrusted && last(headers['x-forwarded-host'])) || target.host || headers.host || ''
+  if (!hostPattern.test(host)) return { kind: 'refused', status: 400, detail: 'the Host header is missing or malformed', requestId }
+  const authServer = authServerFor(host.toLowerCase(), target.path)
+  if (!authServer) return { kind: 'refused', status: 421, detail: 'no AuthServer has this host and path in its issuerUrl', requestId }
+  const url = target.url.slice(authServer.pathPrefix.length)
+  const path = target.path.slice(authServer.pathPrefix.length)
+  return {
+    kind: 'part',
+    part: isOidc(path) ? 'oidc' : 'core',
+    url: url.startsWith('/') ? url : `/${url}`,
+    caller: { network: isTrusted ? personAddress(peer, headers['x-forwarded-for'], isTrustedProxy) : peer, requestId, authServer },
+  }
+}
+
+const isOidc = (path: string) =>
+  path.startsWith('/oauth2/') || path === '/.well-known/openid-configuration' || path === '/.well-known/oauth-authorization-server'
+
+/** Makes the headers say what was found. */
+export const settleHeaders = (request: IncomingMessage, caller: Caller): void => {
+  const { headers } = request
+  for (const name in headers) if (name === 'forwarded' || name.startsWith('x-forwarded-')) delete headers[name]
+  const issuer = caller.authServer.issuerUrl
+  const schemeEnd = issuer.indexOf('://')
+  headers['x-forwarded-proto'] = issuer.slice(0, schemeEnd)
+  headers['x-forwarded-host'] = issuer.slice(schemeEnd + 3, issuer.length - caller.authServer.pathPrefix.length)
+  headers['x-forwarded-for'] = caller.network
+}
+
+/** Origin form, or absolute form (RFC 9112 section 3.2.2), whose authority then counts instead of Host. */
+const parseTarget = (url: string): { url: string; path: string; host?: string } | undefined => {
+  if (url.startsWith('/')) return { url, path: pathOf(url) }
+  const absolute = /^https?:\/\/([^/?#@]+)(\/[^#]*)?$/i.exec(url)
+  if (!absolute?.[1]) return undefined
+  const rest = absolute[2] ?? '/'
+  return { url: rest, path: pathOf(rest), host: absolute[1] }
+}
+
+const pathOf = (url: string) => {
+  const end = url.indexOf('?')
+  return end < 0 ? url : url.slice(0, end)
+}
+
+/** The last address of X-Forwarded-For that is no proxy of ours: what stands before it, anyone may have written. */
+const personAddress = (peer: string, forwardedFor: string | string[] | undefined, isTrustedProxy: (address: string) => boolean): string => {
+  const hops = (Array.isArray(forwardedFor) ? forwardedFor.join(',') : (forwardedFor ?? '')).split(',').slice(-20)
+  let person = peer
+  for (const hop of hops.reverse()) {
+    const address = plainAddress(hop.trim())
+    if (!/^[0-9a-f:.]{2,45}$/i.test(address)) break
+    person = address
+    if (!isTrustedProxy(address)) break
+  }
+  return person
+}
+
+const plainAddress = (address: string) => address.replace(/^::ffff:(?=\d+\.)/, '')
+
+const last = (header: string | string[] | undefined) => (Array.isArray(header) ? header.at(-1) : header)?.split(',').at(-1)?.trim()
+
+const matching = (header: string | string[] | undefined, pattern: RegExp) =>
+  typeof header === 'string' && pattern.test(header) ? header : undefined
