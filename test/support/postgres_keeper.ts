@@ -1,0 +1,61 @@
+/**
+ * Keeps the one PostgreSQL of a test run in a process of its own: `node postgres_keeper.ts FOLDER`. The first test file that wants a
+ * database starts it, the others join, and it goes away by itself when nobody has been connected for a while, so that nothing is
+ * left behind by a test run that was killed.
+ */
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { renameSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import pg from 'pg'
+import { removeLeftover, startPostgres } from './postgres.ts'
+
+const idleMs = 60_000
+const lookMs = 5_000
+
+const [folder = ''] = process.argv.slice(2)
+
+// A port that only one keeper of this folder can hold, and that is free again however it dies. Below the ports that systems hand out.
+const guard = createServer().listen(20_000 + (createHash('sha256').update(folder).digest().readUInt16BE() % 10_000), '127.0.0.1')
+try {
+  await once(guard, 'listening')
+} catch {
+  process.exit(0)
+}
+await removeLeftover(folder)
+const postgres = await startPostgres(folder)
+writeFileSync(join(folder, 'url.new'), postgres.url, { mode: 0o600 })
+renameSync(join(folder, 'url.new'), join(folder, 'url'))
+
+const end = async () => {
+  clearInterval(looking)
+  // The address goes first, so that nobody joins what is ending.
+  rmSync(join(folder, 'url'), { force: true })
+  await postgres.stop('fast')
+  rmSync(folder, { recursive: true, force: true })
+  process.exit(0)
+}
+
+/** Databases of test files that are alive have connections; the keeper's own look does not count. */
+const isUsed = async (): Promise<boolean> => {
+  const client = new pg.Client({ connectionString: postgres.url })
+  client.on('error', () => {})
+  await client.connect()
+  try {
+    const { rows } = await client.query(
+      `select from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid() limit 1`,
+    )
+    return rows.length > 0
+  } finally {
+    await client.end()
+  }
+}
+
+let lastUsed = Date.now()
+const looking = setInterval(async () => {
+  const used = await isUsed().catch(() => undefined)
+  if (used) lastUsed = Date.now()
+  if (used === undefined || Date.now() - lastUsed > idleMs) await end()
+}, lookMs)
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, end)
