@@ -19,9 +19,11 @@ export const openListener = (handle: (request: IncomingMessage, response: Server
 export const listen = (server: Server, port: number, host: string): Promise<number> =>
   new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
-      const why = { EADDRINUSE: 'another program listens there', EACCES: 'ports below 1024 need more rights', EADDRNOTAVAIL: 'this machine has no such address' }[
-        error.code ?? ''
-      ]
+      const why = {
+        EADDRINUSE: 'another program listens there',
+        EACCES: 'ports below 1024 need more rights',
+        EADDRNOTAVAIL: 'this machine has no such address',
+      }[error.code ?? '']
       reject(new Error(`can't listen on ${host}:${port}: ${why ?? error.message}`))
     })
     server.listen(port, host, () => resolve((server.address() as AddressInfo).port))
