@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { knownMigrations, migrate } from '#/lib/migrate.ts'
 import { type Database, openDatabase } from '#/lib/sql.ts'
-import { answers } from './postgres.ts'
+import { answers, holder } from './postgres.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const folder = join(tmpdir(), `signet-test-${userInfo().username}-${createHash('sha256').update(root).digest('hex').slice(0, 8)}`)
@@ -27,6 +27,15 @@ const readIfThere = (path: string): string | undefined => {
   }
 }
 
+/** What the keeper counts as a test that is still alive; it ends with this process, however that ends. */
+const hold = async (url: string): Promise<void> => {
+  const client = new pg.Client({ connectionString: url, application_name: holder })
+  client.on('error', () => {})
+  await client.connect()
+  // Missing in the types of pg.
+  ;(client as pg.Client & { unref(): void }).unref()
+}
+
 /** Address of the run's PostgreSQL; starts it when nobody did. Many processes may call this at once: each may send a keeper, and only one keeper stays. */
 export const joinPostgres = async (): Promise<string> => {
   if (process.env.TEST_DATABASE_URL) return process.env.TEST_DATABASE_URL
@@ -35,6 +44,7 @@ export const joinPostgres = async (): Promise<string> => {
   for (;;) {
     const url = readIfThere(join(folder, 'url'))
     if (url && (await answers(url))) {
+      await hold(url)
       process.env.TEST_DATABASE_URL = url
       return url
     }

@@ -12,6 +12,9 @@ import { arch, platform } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import pg from 'pg'
 
+/** application_name of a connection that says: a test runs. */
+export const holder = 'signet test'
+
 /** How PostgreSQL ends: `fast` disconnects everyone, `immediate` is a crash. */
 type StopMode = 'fast' | 'immediate'
 

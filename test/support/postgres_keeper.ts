@@ -1,6 +1,6 @@
 /**
  * Keeps the one PostgreSQL of a test run in a process of its own: `node postgres_keeper.ts FOLDER`. The first test file that wants a
- * database starts it, the others join, and it goes away by itself when nobody has been connected for a while, so that nothing is
+ * database starts it, the others join, and it goes away by itself when no test has been alive for a while, so that nothing is
  * left behind by a test run that was killed.
  */
 import { createHash } from 'node:crypto'
@@ -9,7 +9,7 @@ import { renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import pg from 'pg'
-import { removeLeftover, startPostgres } from './postgres.ts'
+import { holder, removeLeftover, startPostgres } from './postgres.ts'
 
 const idleMs = 60_000
 const lookMs = 5_000
@@ -37,15 +37,13 @@ const end = async () => {
   process.exit(0)
 }
 
-/** Databases of test files that are alive have connections; the keeper's own look does not count. */
+/** Each test process holds one connection under this name for as long as it lives. */
 const isUsed = async (): Promise<boolean> => {
   const client = new pg.Client({ connectionString: postgres.url })
   client.on('error', () => {})
   await client.connect()
   try {
-    const { rows } = await client.query(
-      `select from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid() limit 1`,
-    )
+    const { rows } = await client.query('select from pg_stat_activity where application_name = $1 limit 1', [holder])
     return rows.length > 0
   } finally {
     await client.end()
