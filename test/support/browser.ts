@@ -1,0 +1,51 @@
+/** Chromium of the machine, driven through playwright-core. */
+import { type Browser, type BrowserContext, chromium } from 'playwright-core'
+import { findProgram } from './needs.ts'
+
+const flags = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+]
+
+export const openBrowser = (): Promise<Browser> =>
+  chromium.launch({ executablePath: findProgram('chromium', 'chromium-browser', 'google-chrome') ?? 'chromium', args: flags })
+
+export interface Watched {
+  context: BrowserContext
+  /** What the pages did wrong: script errors, refused content, requests to other origins than these. */
+  complaints: string[]
+}
+
+export const openContext = async (
+  browser: Browser,
+  {
+    javaScript,
+    origins,
+    colorScheme = 'light',
+    viewport = { width: 1280, height: 900 },
+  }: {
+    javaScript: boolean
+    origins: string[]
+    colorScheme?: 'light' | 'dark'
+    viewport?: { width: number; height: number }
+  },
+): Promise<Watched> => {
+  const context = await browser.newContext({ javaScriptEnabled: javaScript, colorScheme, viewport, locale: 'en-GB' })
+  const complaints: string[] = []
+  context.on('request', (request) => {
+    const { origin, protocol } = new URL(request.url())
+    if (protocol.startsWith('http') && !origins.includes(origin)) complaints.push(`a request to ${request.url()}`)
+  })
+  context.on('console', (message) => {
+    if (message.type() === 'error') complaints.push(`console: ${message.text()}`)
+  })
+  context.on('weberror', (error) => complaints.push(`script: ${error.error().message}`))
+  context.setDefaultTimeout(15_000)
+  return { context, complaints }
+}
