@@ -1,0 +1,44 @@
+import { z } from 'zod'
+import { checkExpression } from '#/lib/expression.ts'
+import { accessVariables } from './expression_variables.ts'
+import { distinct, expressionText, paused, reference, text, webUrl } from './fields.ts'
+import { defineKind } from './kind.ts'
+
+export const Application = defineKind({
+  kind: 'Application',
+  plural: 'applications',
+  shortName: 'app',
+  summary: 'An application as people see it in the portal, and who may use it.',
+  spec: z.strictObject({
+    paused,
+    displayName: text(200).describe('What people read.'),
+    description: text(2_000).optional().describe('A sentence below it.'),
+    authServerRef: reference('AuthServer').describe('The AuthServer in whose portal it stands.'),
+    authClientRef: reference('AuthClient')
+      .optional()
+      .describe('The client through which it signs people in; access below then holds there too.'),
+    launchUrl: webUrl.describe('Where a click leads.'),
+    icon: webUrl.optional().describe('Address of its picture.'),
+    access: z
+      .strictObject({
+        groups: distinct(text(255), 1_000).optional().describe('Members of any of these groups may use it.'),
+        users: distinct(text(255), 1_000).optional().describe('These people may use it, by username.'),
+        when: expressionText('CEL expression over user, client, network that must hold besides; one that fails refuses.')
+          .superRefine((value, context) => {
+            const problem = checkExpression(value, accessVariables, 'bool')
+            if (problem) context.addIssue({ code: 'custom', message: problem })
+          })
+          .optional(),
+      })
+      .optional()
+      .describe('Who may use it. Absent: every person of the AuthServer.'),
+  }),
+  references: ({ authServerRef, authClientRef }, namespace) => [
+    { kind: 'AuthServer', namespace: authServerRef.namespace ?? namespace, name: authServerRef.name, pointer: '/spec/authServerRef' },
+    ...(authClientRef
+      ? [{ kind: 'AuthClient', namespace: authClientRef.namespace ?? namespace, name: authClientRef.name, pointer: '/spec/authClientRef' }]
+      : []),
+  ],
+})
+
+export type ApplicationSpec = z.output<typeof Application.spec>
