@@ -7,11 +7,10 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { AuthServerRef, Caller } from '#/lib/http.ts'
 
-export type Part = 'health' | 'oidc' | 'core'
+export type Part = 'oidc' | 'core'
 
 export type Route =
-  | { kind: 'health'; path: string }
-  | { kind: 'part'; part: 'oidc' | 'core'; caller: Caller; url: string }
+  | { kind: 'part'; part: Part; caller: Caller; url: string }
   | { kind: 'refused'; status: 400 | 421; detail: string; requestId: string }
 
 export interface RouterOptions {
@@ -20,7 +19,6 @@ export interface RouterOptions {
   isTrustedProxy: (address: string) => boolean
 }
 
-const healthPath = '/-/health/'
 const hostPattern = /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?$/i
 const requestIdPattern = /^[\w.-]{8,128}$/
 
@@ -32,7 +30,6 @@ export const route = (request: IncomingMessage, { authServerFor, isTrustedProxy 
   const requestId = (isTrusted && matching(headers['x-request-id'], requestIdPattern)) || randomUUID()
   const target = parseTarget(request.url ?? '')
   if (!target) return { kind: 'refused', status: 400, detail: 'the request target is not a path', requestId }
-  if (target.path.startsWith(healthPath)) return { kind: 'health', path: target.path }
   const host = (isTrusted && last(headers['x-forwarded-host'])) || target.host || headers.host || ''
   if (!hostPattern.test(host)) return { kind: 'refused', status: 400, detail: 'the Host header is missing or malformed', requestId }
   const authServer = authServerFor(host.toLowerCase(), target.path)

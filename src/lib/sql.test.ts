@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { type FreshDatabase, freshDatabase } from '../../test/support/database.ts'
+import { openDatabase, sql } from './sql.ts'
+
+let fresh: FreshDatabase
+before(async () => {
+  fresh = await freshDatabase()
+})
+after(() => fresh.drop())
+
+test('a value never becomes part of the text', async () => {
+  const statement = sql`select ${"'; drop table users; --"}::text as said`
+  assert.match(statement.text, /select \$1::text/)
+  assert.equal((await fresh.db.one<{ said: string }>(statement)).said, "'; drop table users; --")
+})
+
+test('one call site is one prepared statement, two are two', () => {
+  const ask = (n: number) => sql`select ${n}::int`
+  assert.equal(ask(1).name, ask(2).name)
+  assert.notEqual(ask(1).name, sql`select ${1}::bigint`.name)
+})
+
+test('a transaction is all or nothing, and one inside joins it', async () => {
+  await fresh.db.run(sql`create table counted (n int)`)
+  await assert.rejects(
+    fresh.db.transaction(async (tx) => {
+      await tx.transaction((inner) => inner.run(sql`insert into counted values (1)`))
+      throw new Error('no')
+    }),
+    /no/,
+  )
+  assert.deepEqual(await fresh.db.any(sql`select n from counted`), [])
+})
+
+test('the pool and the listener come back when PostgreSQL ends their connections', async () => {
+  const errors: Error[] = []
+  const db = openDatabase({ url: fresh.url, onError: (error) => errors.push(error) })
+  const heard: string[] = []
+  const { promise: again, resolve } = Promise.withResolvers<void>()
+  await db.listen('told', (payload) => {
+    heard.push(payload)
+    if (payload === '') resolve()
+  })
+  await fresh.db.run(sql`select pg_notify('told', 'before')`)
+  await fresh.db.run(
+    sql`select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and application_name like 'signet%'`,
+  )
+  await again
+  await fresh.db.run(sql`select pg_notify('told', 'after')`)
+  for (let i = 0; i < 100 && !heard.includes('after'); i++) await db.one(sql`select pg_sleep(0.02)`)
+  assert.deepEqual(heard, ['before', '', 'after'])
+  assert.ok(errors.length > 0)
+  await db.close()
+})

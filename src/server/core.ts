@@ -1,0 +1,33 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { fastify } from 'fastify'
+import { type ApiDeps, buildApi } from '#/api/index.ts'
+import { type FlowRoutesDeps, flowRoutes } from '#/flow/routes.ts'
+import { getCaller } from '#/lib/http.ts'
+import { type PortalDeps, portalRoutes } from '#/portal/routes.ts'
+
+export type CoreDeps = ApiDeps & FlowRoutesDeps & PortalDeps
+
+export interface Core {
+  handle(request: IncomingMessage, response: ServerResponse): void
+  close(): Promise<void>
+}
+
+/** Flow pages, portal and REST in one Fastify instance. It never listens: the router hands it what is its own. */
+export const openCore = async (deps: CoreDeps): Promise<Core> => {
+  const app = fastify({
+    logger: false,
+    bodyLimit: 1024 * 1024,
+    genReqId: (request) => getCaller(request).requestId,
+    // Malformed percent-encoding in a path is a path that names nothing.
+    frameworkErrors: (_error, _request, reply) => reply.code(404).send(),
+    routerOptions: { maxParamLength: 512 },
+  })
+  await app.register(flowRoutes(deps))
+  await app.register(portalRoutes(deps))
+  await app.register(buildApi(deps), { prefix: '/api' })
+  await app.ready()
+  return {
+    handle: (request, response) => app.routing(request, response),
+    close: () => app.close(),
+  }
+}

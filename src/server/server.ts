@@ -1,0 +1,189 @@
+/**
+ * A server process, put together. The listener opens first and answers 503 while the rest starts, so that a proxy in front sees a
+ * server that is starting and not one that is gone.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { openPages } from '#/flow/pages.ts'
+import { openPasswordHasher } from '#/identity/passwords.ts'
+import { type Clock, systemClock } from '#/lib/clock.ts'
+import { networkMatcher, type Settings } from '#/lib/config.ts'
+import { setCaller } from '#/lib/http.ts'
+import type { Log } from '#/lib/log.ts'
+import type { Secret } from '#/lib/secret.ts'
+import { openDatabase } from '#/lib/sql.ts'
+import { openOidc } from '#/oidc/oidc.ts'
+import { openSnapshot } from '#/resources/snapshot.ts'
+import { openCore } from './core.ts'
+import { openReadiness, type Readiness } from './health.ts'
+import { closeServer, listen, openListener } from './listener.ts'
+import { openMetrics } from './metrics.ts'
+import { refuse } from './refuse.ts'
+import { type RouterOptions, route, settleHeaders } from './router.ts'
+
+export interface ServerOptions {
+  settings: Settings
+  log: Log
+  databaseUrl: string
+  rootSecret: Secret
+  clock?: Clock
+  /** `namespace/name` of the only AuthServer to answer for. */
+  authServer?: string
+}
+
+export interface RunningServer {
+  port: number
+  metricsPort: number
+  /** Resolves when every part is up; rejects when one could not be opened. */
+  started: Promise<void>
+  /** Stops accepting, finishes what runs, closes the database. */
+  stop(): Promise<void>
+}
+
+type Handle = (request: IncomingMessage, response: ServerResponse) => void
+
+const requestsFinishWithinMs = 8_000
+const lookForMigrationsEveryMs = 1_000
+const startingRetryAfter = 2
+
+/** Resolves when it listens; `started` when it serves. */
+export const startServer = async ({
+  settings,
+  log,
+  databaseUrl,
+  rootSecret,
+  clock = systemClock,
+  authServer: only,
+}: ServerOptions): Promise<RunningServer> => {
+  const db = openDatabase({
+    url: databaseUrl,
+    max: settings.DATABASE_CONNECTIONS,
+    onError: (error) => log.warn({ event: 'database.connection.lost', error: error.message }, 'a connection to PostgreSQL was lost'),
+  })
+  const readiness = openReadiness(db)
+  const metrics = await openMetrics(db)
+  const closing: (() => Promise<void> | void)[] = [() => db.close()]
+  let stopping = false
+  let handle: Handle = (request, response) =>
+    refuse(request, response, { code: 'unavailable', detail: 'Signet is starting', retryAfter: startingRetryAfter })
+
+  const server = openListener((request, response) => {
+    if (request.url?.startsWith('/-/health/')) answerHealth(request, response, readiness, () => stopping)
+    else handle(request, response)
+  })
+  const port = await listen(server, settings.PORT, settings.HOST)
+  const metricsPort = await listen(metrics.server, settings.METRICS_PORT, settings.HOST).catch(async (error: Error) => {
+    await closeServer(server, 0)
+    throw error
+  })
+
+  const start = async () => {
+    await untilMigrated(readiness, () => stopping, log)
+    if (stopping) return
+    const snapshot = await openSnapshot({ db, log, clock })
+    closing.unshift(() => snapshot.close())
+    const passwords = openPasswordHasher()
+    closing.unshift(() => passwords.close())
+    const pages = openPages({ templatesDir: settings.TEMPLATES_DIR, log })
+    const deps = { db, log, clock, settings, snapshot, rootSecret, passwords, pages }
+    const oidc = await openOidc(deps)
+    closing.unshift(() => oidc.close())
+    const core = await openCore(deps)
+    closing.unshift(() => core.close())
+    const isTrustedProxy = networkMatcher(settings.TRUSTED_PROXIES)
+    handle = serve({
+      log,
+      answered: metrics.answered,
+      parts: { oidc: oidc.handle, core: core.handle },
+      authServerFor: (host, path) => {
+        const found = snapshot.authServerFor(host, path)
+        return found && (only === undefined || only === `${found.namespace}/${found.name}`) ? found : undefined
+      },
+      isTrustedProxy,
+    })
+  }
+
+  return {
+    port,
+    metricsPort,
+    started: start(),
+    stop: async () => {
+      if (stopping) return
+      stopping = true
+      await Promise.all([closeServer(server, requestsFinishWithinMs), closeServer(metrics.server, 0)])
+      for (const close of closing) await close()
+    },
+  }
+}
+
+interface Serving extends RouterOptions {
+  log: Log
+  parts: Record<'oidc' | 'core', Handle>
+  answered: (part: string, status: number, seconds: number) => void
+}
+
+const serve =
+  ({ log, parts, answered, ...options }: Serving): Handle =>
+  (request, response) => {
+    const began = performance.now()
+    const decided = route(request, options)
+    const requestId = decided.kind === 'part' ? decided.caller.requestId : decided.requestId
+    response.setHeader('x-request-id', requestId)
+    response.once('close', () => {
+      const seconds = (performance.now() - began) / 1_000
+      const part = decided.kind === 'part' ? decided.part : 'none'
+      answered(part, response.statusCode, seconds)
+      log.info({
+        event: 'http.request',
+        'http.request.method': request.method,
+        // Without the query: codes, tokens and addresses of mail stand there.
+        'url.path': pathOf(decided.kind === 'part' ? decided.url : ''),
+        'http.response.status_code': response.statusCode,
+        'client.address': decided.kind === 'part' ? decided.caller.network : request.socket.remoteAddress,
+        'signet.part': part,
+        'signet.request_id': requestId,
+        duration_ms: Math.round(seconds * 1e5) / 100,
+      })
+    })
+    if (decided.kind === 'refused') {
+      refuse(request, response, { code: decided.status === 421 ? 'misdirected' : 'bad_request', detail: decided.detail })
+      return
+    }
+    request.url = decided.url
+    settleHeaders(request, decided.caller)
+    setCaller(request, decided.caller)
+    parts[decided.part](request, response)
+  }
+
+const pathOf = (url: string) => url.split('?', 1)[0]?.slice(0, 256)
+
+const answerHealth = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  readiness: () => Promise<Readiness>,
+  isStopping: () => boolean,
+) => {
+  const answer = (status: number, body: object) => {
+    const text = JSON.stringify(body)
+    response
+      .writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text), 'cache-control': 'no-store' })
+      .end(text)
+  }
+  const path = pathOf(request.url ?? '')
+  if (path === '/-/health/live') answer(200, { live: true })
+  else if (path !== '/-/health/ready') answer(404, { detail: 'there are /-/health/live and /-/health/ready' })
+  else if (isStopping()) answer(503, { ready: false, reason: 'stopping' })
+  else readiness().then((found) => answer(found.ready ? 200 : 503, found))
+}
+
+/** A server is often started beside the job that migrates: it waits, unready, rather than fail. */
+const untilMigrated = async (readiness: () => Promise<Readiness>, isStopping: () => boolean, log: Log): Promise<void> => {
+  let said: string | undefined
+  while (!isStopping()) {
+    const found = await readiness()
+    if (found.ready) return
+    if (found.reason !== said)
+      log.warn({ event: 'server.waiting', reason: found.reason }, 'not ready yet: signet migrate brings the database up to date')
+    said = found.reason
+    await new Promise((resolve) => setTimeout(resolve, lookForMigrationsEveryMs))
+  }
+}
