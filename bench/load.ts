@@ -1,0 +1,90 @@
+/**
+ * The generator: a fixed number of connections, each sending its next request when the last was answered, for a fixed time. Ours and
+ * the limit take turns, so that whatever else the machine does meets both; the figure is the median of the rounds.
+ */
+import { type Connection, openConnection } from './connection.ts'
+
+/** One counted piece of work on connection `worker`. Throws when the answer is not the right one. */
+export type Iteration = (connection: Connection, worker: number) => Promise<void>
+
+export interface Side {
+  origin: string
+  iteration: Iteration
+}
+
+export interface Load {
+  connections: number
+  rounds: number
+  roundMs: number
+}
+
+export interface Figures {
+  rps: number
+  limit_rps?: number
+  ratio?: number
+  p50_ms: number
+  p99_ms: number
+}
+
+interface Round {
+  rps: number
+  times: number[]
+}
+
+const wrongAnswersAtMost = 3
+
+const runRound = async (connections: Connection[], iteration: Iteration, ms: number): Promise<Round> => {
+  const times: number[] = []
+  const wrong: Error[] = []
+  const began = performance.now()
+  const until = began + ms
+  await Promise.all(
+    connections.map(async (connection, worker) => {
+      for (let start = performance.now(); start < until && wrong.length < wrongAnswersAtMost; ) {
+        await iteration(connection, worker).then(
+          () => times.push(performance.now() - start),
+          (error: Error) => wrong.push(error),
+        )
+        start = performance.now()
+      }
+    }),
+  )
+  if (wrong[0])
+    throw new Error(`${wrong.length} of ${times.length + wrong.length} requests went wrong: ${wrong[0].message}`, { cause: wrong[0] })
+  return { rps: (times.length * 1000) / (performance.now() - began), times }
+}
+
+export const median = (values: number[]): number => quantile(values, 0.5)
+
+export const quantile = (values: number[], part: number): number => {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN
+}
+
+export const compare = async (ours: Side, limit: Side | undefined, { connections, rounds, roundMs }: Load): Promise<Figures> => {
+  const open = ({ origin }: Side) => Array.from({ length: connections }, () => openConnection(origin))
+  const ourConnections = open(ours)
+  const limitConnections = limit ? open(limit) : []
+  const times: number[] = []
+  const rps: number[] = []
+  const limitRps: number[] = []
+  try {
+    // The first round of each is thrown away: it is when code is compiled, statements are prepared and pools are filled.
+    for (let round = 0; round <= rounds; round++) {
+      const mine = await runRound(ourConnections, ours.iteration, roundMs)
+      const theirs = limit && (await runRound(limitConnections, limit.iteration, roundMs))
+      if (round === 0) continue
+      times.push(...mine.times)
+      rps.push(mine.rps)
+      if (theirs) limitRps.push(theirs.rps)
+    }
+  } finally {
+    for (const connection of [...ourConnections, ...limitConnections]) connection.close()
+  }
+  return {
+    rps: median(rps),
+    ...(limit ? { limit_rps: median(limitRps), ratio: median(rps.map((value, round) => value / (limitRps[round] ?? Number.NaN))) } : {}),
+    p50_ms: quantile(times, 0.5),
+    p99_ms: quantile(times, 0.99),
+  }
+}

@@ -1,0 +1,22 @@
+/** What `npm run bench` measures, in this order. */
+import { authorization_code } from './authorization_code.ts'
+import { client_credentials } from './client_credentials.ts'
+import { introspection } from './introspection.ts'
+import { memory } from './memory.ts'
+import { password_sign_in } from './password_sign_in.ts'
+import { refresh_token } from './refresh_token.ts'
+import { sign_in_page } from './sign_in_page.ts'
+import { start } from './start.ts'
+import { userinfo } from './userinfo.ts'
+
+export const scenarios = {
+  client_credentials,
+  authorization_code,
+  refresh_token,
+  introspection,
+  userinfo,
+  password_sign_in,
+  start,
+  memory,
+  sign_in_page,
+}

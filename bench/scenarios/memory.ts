@@ -1,0 +1,37 @@
+import { readFileSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
+import { startProgram } from '../program.ts'
+import type { FigureScenario } from './scenario.ts'
+
+const restMs = 5_000
+
+const residentKiB = (pid: number): number => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])
+
+/** Resident memory of a server that was started and left alone, beside a Node program that only waits. */
+export const memory: FigureScenario = {
+  kind: 'figure',
+  measure: async (ours) => {
+    const empty = startProgram(['-e', 'setInterval(() => {}, 1000)'])
+    const another = await ours.startAnother()
+    try {
+      await delay(restMs)
+      const [mine, theirs] = [residentKiB(another.pid), residentKiB(empty.pid)]
+      return {
+        value: mine / theirs,
+        ours: `${Math.round(mine / 1024)} MiB`,
+        limit: `${Math.round(theirs / 1024)} MiB`,
+        details: {
+          rps: null,
+          limit_rps: null,
+          ratio: mine / theirs,
+          p50_ms: null,
+          p99_ms: null,
+          bytes: mine * 1024,
+          limit_bytes: theirs * 1024,
+        },
+      }
+    } finally {
+      await Promise.all([another.stop(), empty.stop()])
+    }
+  },
+}
