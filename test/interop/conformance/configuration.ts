@@ -1,0 +1,108 @@
+/** What the suite is told about us, one configuration for each profile. Secrets and private keys are made at run time and handed in. */
+import type { JWK } from 'jose'
+import {
+  declineSignIn,
+  errorPage,
+  errorPageOrSignIn,
+  lookAndSignIn,
+  type Place,
+  signIn,
+  signInAtSecondVisit,
+  signInTwice,
+  signOut,
+  type Visit,
+} from './browser.ts'
+import type { Plan } from './plans.ts'
+
+export interface ClientCredentials {
+  client_id: string
+  client_secret?: string
+}
+
+export interface World {
+  /** Where people reach Signet. */
+  provider: string
+  /** Where the suite is. */
+  suite: string
+  visitor: { username: string; password: string }
+  /** By the AuthClient's name. */
+  clients: Record<string, ClientCredentials>
+  /** Private keys of the FAPI clients, by the AuthClient's name. */
+  keys: Record<string, JWK>
+}
+
+export const issuers = (provider: string) => ({ oidc: `${provider}/oidc`, fapi2: `${provider}/fapi2` })
+
+type Overrides = Record<string, { browser: Visit[] }>
+
+const oidcOverrides = (place: Place): Overrides => {
+  const again = { browser: signInTwice(place) }
+  const refused = { browser: errorPage(place) }
+  const either = { browser: errorPageOrSignIn(place) }
+  const look = { browser: lookAndSignIn(place) }
+  return {
+    'oidcc-prompt-login': again,
+    'oidcc-max-age-1': again,
+    'oidcc-ensure-registered-redirect-uri': refused,
+    'oidcc-redirect-uri-query-mismatch': refused,
+    'oidcc-redirect-uri-query-added': refused,
+    'oidcc-response-type-missing': either,
+    'oidcc-ensure-request-object-with-redirect-uri': either,
+    'oidcc-registration-logo-uri': look,
+    'oidcc-registration-policy-uri': look,
+    'oidcc-registration-tos-uri': look,
+  }
+}
+
+const oidc = ({ provider, suite, visitor, clients }: World) => {
+  const issuer = issuers(provider).oidc
+  const place = { issuer, suite, ...visitor }
+  return {
+    alias: 'signet',
+    server: { discoveryUrl: `${issuer}/.well-known/openid-configuration`, login_hint: visitor.username },
+    client: clients['conformance-one'],
+    client2: clients['conformance-two'],
+    client_secret_post: clients['conformance-post'],
+    browser: [...signIn(place), ...signOut(place)],
+    override: oidcOverrides(place),
+  }
+}
+
+const dynamic = (world: World) => {
+  const { client, client2, client_secret_post, ...rest } = oidc(world)
+  return { ...rest, client: { client_name: 'signet-conformance' }, client2: { client_name: 'signet-conformance-two' } }
+}
+
+const fapi2 = (names: [string, string]) => (world: World) => {
+  const { provider, suite, visitor, clients, keys } = world
+  const issuer = issuers(provider).fapi2
+  const place = { issuer, suite, ...visitor }
+  const client = (name: string) => {
+    const key = keys[name]
+    if (!key) throw new Error(`no key was made for ${name}`)
+    return { client_id: clients[name]?.client_id, scope: 'openid profile email', jwks: { keys: [key] } }
+  }
+  return {
+    alias: 'signet-fapi2',
+    server: { discoveryUrl: `${issuer}/.well-known/openid-configuration`, login_hint: visitor.username },
+    client: client(names[0]),
+    client2: client(names[1]),
+    resource: { resourceUrl: `${issuer}/oauth2/userinfo` },
+    browser: signIn(place),
+    override: {
+      'fapi2-security-profile-final-user-rejects-authentication': { browser: declineSignIn(place) },
+      'fapi2-security-profile-final-par-ensure-reused-request-uri-prior-to-auth-completion-succeeds': {
+        browser: signInAtSecondVisit(place),
+      },
+    },
+  }
+}
+
+const configurations: Record<Plan['configuration'], (world: World) => object> = {
+  oidc,
+  dynamic,
+  fapi2: fapi2(['fapi2-one', 'fapi2-two']),
+  fapi2_message_signing: fapi2(['fapi2-signed-one', 'fapi2-signed-two']),
+}
+
+export const configurationOf = (plan: Plan, world: World): object => configurations[plan.configuration](world)
