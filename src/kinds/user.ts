@@ -3,7 +3,7 @@ import { distinct, paused, text } from './fields.ts'
 import { defineKind } from './kind.ts'
 
 /** Anything printable without spaces at its ends; compared without regard to case. */
-export const username = text(255).regex(
+export const username = text(200).regex(
   /^[^\s\p{Cc}]([^\p{Cc}]*[^\s\p{Cc}])?$/u,
   'must not begin or end with a space nor contain control characters',
 )
@@ -28,7 +28,7 @@ export const User = defineKind({
     username: username.optional().describe('Name to sign in with, unique without regard to case. Default: the name of the resource.'),
     email: z.email('wants an e-mail address').max(320).optional().describe('E-mail address; people may sign in with it too.'),
     emailVerified: z.boolean().default(false).describe('The address is known to be theirs.'),
-    name: text(255).optional().describe('Full name.'),
+    name: text(300).optional().describe('Full name.'),
     active: z.boolean().default(true).describe('Inactive people cannot sign in, and their sessions end.'),
     serviceAccount: z.boolean().default(false).describe('Used by a program: never signs in at a page.'),
     locale: z
@@ -37,7 +37,7 @@ export const User = defineKind({
       .regex(/^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$/, 'wants a language tag such as en or de-CH (RFC 5646)')
       .optional()
       .describe('Language of pages and mails.'),
-    groups: distinct(text(255), 1_000)
+    groups: distinct(text(200), 1_000)
       .optional()
       .describe('Names of the groups they are a direct member of. Absent: groups are left as they are.'),
     attributes,

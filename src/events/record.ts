@@ -1,0 +1,53 @@
+import type { Db } from '#/lib/sql.ts'
+import { uuidv7 } from '#/lib/uuid.ts'
+import { insertEvent } from '#/model/events.ts'
+
+/** What a change did: JSON pointer into the thing → its value before and after. Never a secret. */
+export type Changes = Record<string, { before?: unknown; after?: unknown }>
+
+export interface NewEvent {
+  /** Dotted, `user.created`. */
+  action: string
+  severity?: 'info' | 'warning' | 'error'
+  /** Username, or the name of a token or program. */
+  actor: string
+  target?: { kind: string; name: string }
+  /** client_id. */
+  client?: string
+  network?: string
+  requestId?: string
+  changes?: Changes
+  data?: Record<string, unknown>
+}
+
+const largestJson = 64 * 1_024
+
+/** A value of jsonb: bounded, and without the character PostgreSQL has no place for. */
+const bounded = (value: Record<string, unknown> | undefined): Record<string, unknown> | null => {
+  if (value === undefined) return null
+  const json = JSON.stringify(value)
+  if (json.length > largestJson) return { truncated: true, bytes: json.length, fields: Object.keys(value).slice(0, 100) }
+  return json.includes('\\u0000') ? (JSON.parse(json.replaceAll('\\u0000', '\\ufffd')) as Record<string, unknown>) : value
+}
+
+const short = (value: string | undefined, length: number): string | null => value?.replaceAll('\0', '�').slice(0, length) ?? null
+
+/** Writes an event; called inside the transaction of the change it tells of. Answers its id. */
+export const recordEvent = async (db: Db, event: NewEvent, now: Date): Promise<string> => {
+  const event_id = uuidv7(now)
+  await insertEvent(db, {
+    event_id,
+    time: now,
+    action: event.action,
+    severity: event.severity ?? 'info',
+    actor: short(event.actor, 500) || 'unknown',
+    target_kind: short(event.target?.kind, 100),
+    target_name: short(event.target?.name, 1_000),
+    client: short(event.client, 300),
+    network: short(event.network, 64),
+    request_id: short(event.requestId, 200),
+    changes: bounded(event.changes),
+    data: bounded(event.data),
+  })
+  return event_id
+}

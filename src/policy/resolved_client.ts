@@ -1,0 +1,91 @@
+/** A client as its policies let it be: what its spec leaves out is filled in, what stands outside is named. Pure. */
+import { type AuthClientResource, clientIdOf } from '#/kinds/auth_client.ts'
+import type { AuthMethod, GrantType, ResponseType } from '#/kinds/oauth.ts'
+import type { EffectivePolicy } from './effective_policy.ts'
+
+export interface ResolvedClient<Client extends AuthClientResource = AuthClientResource> {
+  readonly resource: Client
+  readonly clientId: string
+  readonly grantTypes: readonly GrantType[]
+  readonly responseTypes: readonly ResponseType[]
+  readonly tokenEndpointAuthMethod: AuthMethod
+  /** Whether it authenticates with a secret that we made. */
+  readonly usesSecret: boolean
+  readonly policy: EffectivePolicy
+}
+
+export interface Violation {
+  /** `spec.scopes` */
+  field: string
+  /** `payments` */
+  value: string
+  detail: string
+}
+
+export const resolveClient = <Client extends AuthClientResource>(resource: Client, policy: EffectivePolicy): ResolvedClient<Client> => {
+  const { spec } = resource
+  const tokenEndpointAuthMethod = spec.tokenEndpointAuthMethod ?? usualAuthMethod(resource, policy)
+  const grantTypes = spec.grantTypes ?? policy.allowedGrantTypes.filter((grant) => fits(grant, resource))
+  return {
+    resource,
+    clientId: clientIdOf(resource),
+    grantTypes,
+    responseTypes: spec.responseTypes ?? (grantTypes.includes('authorization_code') ? ['code'] : []),
+    tokenEndpointAuthMethod,
+    usesSecret: tokenEndpointAuthMethod.startsWith('client_secret_'),
+    policy,
+  }
+}
+
+const usualAuthMethod = ({ spec }: AuthClientResource, { authMethods }: EffectivePolicy): AuthMethod => {
+  if (spec.clientType === 'public') return 'none'
+  const allowed = authMethods.filter((method) => method !== 'none')
+  if (allowed.includes('client_secret_basic')) return 'client_secret_basic'
+  if (allowed.includes('private_key_jwt') && (spec.jwks || spec.jwksUri)) return 'private_key_jwt'
+  return allowed[0] ?? 'client_secret_basic'
+}
+
+const fits = (grant: GrantType, { spec }: AuthClientResource): boolean => {
+  if (grant === 'client_credentials') return spec.clientType === 'confidential'
+  if (grant === 'authorization_code' || grant === 'implicit') return spec.redirectUris.length > 0
+  return true
+}
+
+/** RS256 and RSA1_5 are left out by FAPI 2.0 Security Profile section 5.4. */
+const fapiAlgorithms = ['PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519']
+
+/** Every field in which a client stands outside its policy; empty when it stands inside. */
+export const violations = ({ resource: { spec }, policy, ...client }: ResolvedClient): Violation[] => {
+  const found: Violation[] = []
+  const outside = (field: string, value: string, detail: string) => found.push({ field: `spec.${field}`, value, detail })
+  if (policy.allowedScopes)
+    for (const scope of spec.scopes)
+      if (!policy.allowedScopes.includes(scope)) outside('scopes', scope, 'is a scope the policy does not allow')
+  for (const grant of client.grantTypes)
+    if (!policy.allowedGrantTypes.includes(grant)) outside('grantTypes', grant, 'is a grant the policy does not allow')
+  for (const type of client.responseTypes)
+    if (!policy.allowedResponseTypes.includes(type)) outside('responseTypes', type, 'is a response type the policy does not allow')
+  const method = client.tokenEndpointAuthMethod
+  if (!policy.authMethods.includes(method)) outside('tokenEndpointAuthMethod', method, 'is a way to authenticate the policy does not allow')
+  else if (method === 'private_key_jwt' && !spec.jwks && !spec.jwksUri)
+    outside('jwks', 'absent', 'the policy demands private_key_jwt, which needs jwks or jwksUri')
+  if (spec.requirePkce === false && policy.enforcePKCE) outside('requirePkce', 'false', 'the policy demands PKCE')
+  if (policy.profile) {
+    for (const uri of spec.redirectUris)
+      if (uri.startsWith('http:')) outside('redirectUris', uri, `the profile ${policy.profile} demands https`)
+    for (const field of [
+      'idTokenSignedResponseAlg',
+      'userinfoSignedResponseAlg',
+      'authorizationSignedResponseAlg',
+      'tokenEndpointAuthSigningAlg',
+      'requestObjectSigningAlg',
+    ] as const) {
+      const alg = spec[field]
+      if (alg !== undefined && !fapiAlgorithms.includes(alg)) outside(field, alg, `is not allowed by the profile ${policy.profile}`)
+    }
+  }
+  return found
+}
+
+/** `spec.scopes: payments, spec.grantTypes: implicit` */
+export const renderViolations = (found: readonly Violation[]): string => found.map(({ field, value }) => `${field}: ${value}`).join(', ')
