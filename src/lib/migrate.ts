@@ -12,6 +12,12 @@ export const knownMigrations = (): string[] =>
     .filter((name) => /^\d{4}_.*\.sql$/.test(name))
     .sort()
 
+/** The queue brings migrations of its own. Looked at only beside ours, and by each worker at its start. */
+const migrateQueue = async (url: string): Promise<void> => {
+  const { Logger, runMigrations } = await import('graphile-worker')
+  await runMigrations({ connectionString: url, maxPoolSize: 1, logger: new Logger(() => () => {}) })
+}
+
 /** Applies what is missing, each in its own transaction, under an advisory lock. Answers the names applied. */
 export const migrate = async (url: string): Promise<string[]> => {
   const client = new pg.Client({ connectionString: url, application_name: 'signet migrate' })
@@ -32,6 +38,8 @@ export const migrate = async (url: string): Promise<string[]> => {
         throw new Error(`migration ${name} failed: ${(error as Error).message}`, { cause: error })
       }
     }
+    const { rows: queue } = await client.query<{ there: boolean }>(`select to_regclass('graphile_worker.migrations') is not null as there`)
+    if (missing.length || !queue[0]?.there) await migrateQueue(url)
     return missing
   } finally {
     await client.end()

@@ -1,0 +1,217 @@
+/**
+ * What stands before our program: packages for the current lock file, and a Node that can run it. Plain JavaScript without
+ * dependencies that Node 18 understands, since nothing is installed yet when it runs first.
+ *
+ * The Node is npm's (node_modules/node). Where that one does not start (libatomic.so.1 is missing on a bare Debian), a Node of
+ * the machine that is new enough takes its place, else npm's Node 24, fetched once; node_modules/.bin/node is then made to
+ * point there, so that every script of package.json gets a Node that runs.
+ */
+'use strict'
+const { spawn, spawnSync } = require('node:child_process')
+const { createHash } = require('node:crypto')
+const fs = require('node:fs')
+const Module = require('node:module')
+const os = require('node:os')
+const path = require('node:path')
+const { pathToFileURL } = require('node:url')
+
+const root = path.resolve(__dirname, '..')
+const modules = path.join(root, 'node_modules')
+const stamp = path.join(modules, '.signet-installed')
+const cache = path.join(modules, '.cache', 'signet')
+const npmNode = path.join(modules, 'node', 'bin', 'node')
+const linkedNode = path.join(modules, '.bin', 'node')
+
+/** Nothing of ours needs more (Argon2 in node:crypto came with 24.7). */
+const oldestNode = [24, 7]
+const fetchedNode = '24.21.0'
+
+const say = (line) => process.stderr.write(`${line}\n`)
+
+const newEnough = (version) => {
+  const [major = 0, minor = 0] = version.replace(/^v/, '').split('.').map(Number)
+  return major > oldestNode[0] || (major === oldestNode[0] && minor >= oldestNode[1])
+}
+
+/** Undefined when the file is missing or does not start here. */
+const versionOf = (node) => {
+  const { status, stdout } = spawnSync(node, ['--version'], { encoding: 'utf8' })
+  return status === 0 ? stdout.trim() : undefined
+}
+
+const runs = (node) => {
+  const version = versionOf(node)
+  return version !== undefined && newEnough(version)
+}
+
+/** Runs npm as the one that started us does; its output is shown when it fails, and a line now and then so that nobody thinks it hangs. */
+const npm = (args, cwd) =>
+  new Promise((resolve, reject) => {
+    const own = process.env.npm_execpath
+    const [command, first] = own && /\.c?js$/.test(own) ? [process.execPath, [own]] : [process.platform === 'win32' ? 'npm.cmd' : 'npm', []]
+    const child = spawn(command, [...first, ...args, '--no-audit', '--no-fund', '--no-progress', '--loglevel=error'], {
+      cwd,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    let output = ''
+    const keep = (chunk) => {
+      output = (output + chunk).slice(-20_000)
+    }
+    child.stdout.on('data', keep)
+    child.stderr.on('data', keep)
+    const began = Date.now()
+    const timer = setInterval(() => say(`  … still at it (${Math.round((Date.now() - began) / 1000)} s)`), 10_000)
+    const stop = (signal) => child.kill(signal)
+    process.once('SIGINT', stop).once('SIGTERM', stop)
+    const over = () => {
+      clearInterval(timer)
+      process.off('SIGINT', stop).off('SIGTERM', stop)
+    }
+    child.on('error', (error) => {
+      over()
+      reject(new Error(`npm can't be run (${error.code}). Install the package npm.`))
+    })
+    child.on('close', (code, signal) => {
+      over()
+      if (code === 0) resolve()
+      else reject(new Error(`npm ${args[0]} failed (${signal || `exit code ${code}`}):\n${output}`))
+    })
+  })
+
+const lockHash = () =>
+  createHash('sha256')
+    .update(fs.readFileSync(path.join(root, 'package-lock.json')))
+    .digest('hex')
+
+const readText = (file) => {
+  try {
+    return fs.readFileSync(file, 'utf8')
+  } catch {
+    return undefined
+  }
+}
+
+/** Whether someone's own `npm ci` or `npm install` put in place what the lock file wants: npm keeps a list of what is there. */
+const installedByHand = () => {
+  const hidden = readText(path.join(modules, '.package-lock.json'))
+  if (hidden === undefined) return false
+  const wanted = JSON.parse(fs.readFileSync(path.join(root, 'package-lock.json'), 'utf8')).packages
+  const present = JSON.parse(hidden).packages
+  return Object.entries(wanted).every(
+    ([name, { version, optional, link }]) => name === '' || link || (present[name] ? present[name].version === version : optional === true),
+  )
+}
+
+const writeStamp = (hash) => {
+  try {
+    fs.writeFileSync(stamp, hash)
+  } catch (error) {
+    // Installed by another account: then each start looks again.
+    if (error.code !== 'EACCES' && error.code !== 'EROFS') throw error
+  }
+}
+
+const ensurePackages = async () => {
+  const hash = lockHash()
+  if (readText(stamp) === hash) return
+  if (!installedByHand()) {
+    say(fs.existsSync(modules) ? 'The packages changed. Installing them …' : 'First start: installing packages (about 400 MB) …')
+    const began = Date.now()
+    await npm(['ci', '--include=dev'], root)
+    say(`Packages installed in ${Math.round((Date.now() - began) / 1000)} s.`)
+  }
+  writeStamp(hash)
+}
+
+/** Programs called node on the PATH, but for those of npm's making. */
+const nodesOfTheMachine = () => [
+  process.execPath,
+  ...(process.env.PATH || '')
+    .split(path.delimiter)
+    .filter((folder) => folder && !folder.includes('node_modules'))
+    .map((folder) => path.join(folder, 'node'))
+    .filter((file) => fs.existsSync(file)),
+]
+
+const fetchNode = async () => {
+  const platform = process.platform === 'win32' ? 'win' : process.platform
+  const name = `${platform === 'darwin' && process.arch === 'arm64' ? 'node-bin' : 'node'}-${platform}-${process.arch}`
+  const folder = path.join(cache, `node-${fetchedNode}`)
+  const file = path.join(folder, 'node_modules', name, 'bin', 'node')
+  if (!runs(file)) {
+    say(`Fetching Node ${fetchedNode} from npm, once …`)
+    fs.mkdirSync(folder, { recursive: true })
+    fs.writeFileSync(path.join(folder, 'package.json'), '{ "private": true }\n')
+    await npm(['install', '--no-save', `--prefix=${folder}`, `${name}@${fetchedNode}`], folder)
+  }
+  if (!runs(file)) throw new Error(`Node ${fetchedNode} of npm does not start here either. Install Node ${oldestNode.join('.')} or later.`)
+  return file
+}
+
+const reasonOf = (node) => {
+  const { stderr, error } = spawnSync(node, ['--version'], { encoding: 'utf8' })
+  const library = /(lib[\w.+-]+\.so[.\d]*)/.exec(stderr || '')
+  if (library) return `${library[1]} is missing`
+  return error ? error.code : 'it does not start'
+}
+
+/** A Node that runs our program; node_modules/.bin/node points to it afterwards. */
+const ensureNode = async () => {
+  if (runs(linkedNode)) return linkedNode
+  if (runs(npmNode)) return npmNode
+  say(`npm's Node 26 does not run on this machine (${reasonOf(npmNode)}).`)
+  const machine = nodesOfTheMachine().find(runs)
+  const node = machine || (await fetchNode())
+  say(
+    `Using ${machine ? `the machine's Node ${versionOf(node)}` : `Node ${fetchedNode}`} instead. With the missing library installed, Node 26 would be used.`,
+  )
+  try {
+    fs.rmSync(linkedNode, { force: true })
+    fs.symlinkSync(path.relative(path.dirname(linkedNode), node), linkedNode)
+  } catch (error) {
+    if (error.code !== 'EACCES' && error.code !== 'EROFS') throw error
+  }
+  return node
+}
+
+/** The same program in another Node: signals passed on, exit code kept. */
+const hand = (node, entry, args) => {
+  const child = spawn(node, [entry, ...args], { stdio: 'inherit' })
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+    // A terminal sends its Ctrl-C to both of us; the child then hears it from the terminal alone.
+    process.on(signal, () => {
+      if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal)
+    })
+  }
+  child.on('error', (error) => {
+    say(`${node} can't be run (${error.code}).`)
+    process.exitCode = 1
+  })
+  child.on('close', (code, signal) => {
+    process.exitCode = signal ? 128 + os.constants.signals[signal] : code
+  })
+}
+
+/** Runs a file of ours with the arguments of this process: here if this Node will do, and then by its `main` if it exports one. */
+exports.launch = async (file) => {
+  const entry = path.join(root, file)
+  const args = process.argv.slice(2)
+  const here = newEnough(process.version)
+  let node
+  try {
+    await ensurePackages()
+    if (!here) node = await ensureNode()
+  } catch (error) {
+    say(error.message)
+    process.exit(1)
+  }
+  process.env.NODE_COMPILE_CACHE = process.env.NODE_COMPILE_CACHE || path.join(cache, 'compiled')
+  if (!here) {
+    hand(node, entry, args)
+    return
+  }
+  Module.enableCompileCache(process.env.NODE_COMPILE_CACHE)
+  process.argv[1] = entry
+  const { main } = await import(pathToFileURL(entry).href)
+  if (main) process.exit(await main(args, process.env))
+}

@@ -1,0 +1,74 @@
+/** The demo application beside `up`: registered by its manifest over REST, then run as a process of its own. */
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Settings } from '#/lib/config.ts'
+import type { Log } from '#/lib/log.ts'
+import { findOwnerToken } from './data_dir.ts'
+
+const folder = join(import.meta.dirname, '..', '..', 'demo')
+const address = 'http://localhost:9001'
+const client = { namespace: 'default', name: 'demo' }
+
+export interface Demo {
+  address: string
+  stop(): Promise<void>
+}
+
+export const startDemo = async ({ settings, log }: { settings: Settings; log: Log }): Promise<Demo> => {
+  const token = findOwnerToken(settings.DATA_DIR)
+  if (!token) throw new Error(`There is no token in ${settings.DATA_DIR}, so the demo can't be registered.`)
+  const call = async (method: string, path: string, body?: string): Promise<unknown> => {
+    const response = await fetch(`${settings.BASE_URL}${path}`, {
+      method,
+      headers: {
+        authorization: `Bearer ${token.reveal()}`,
+        ...(body === undefined ? {} : { 'content-type': 'application/yaml' }),
+      },
+      ...(body === undefined ? {} : { body }),
+      signal: AbortSignal.timeout(30_000),
+    })
+    const text = await response.text()
+    if (!response.ok)
+      throw new Error(`The demo could not be registered: ${method} ${path} answered ${response.status}: ${text.slice(0, 1_000)}`)
+    return JSON.parse(text)
+  }
+  await call('POST', '/api/v1/apply', readFileSync(join(folder, 'manifest.yaml'), 'utf8'))
+  const credentials = (await call('GET', `/api/v1/namespaces/${client.namespace}/authclients/${client.name}/credentials`)) as {
+    client_id: string
+    client_secret: string
+  }
+  const child = fork(join(folder, 'main.ts'), {
+    // None of our own settings: what it needs is what any application needs.
+    env: {
+      PATH: process.env.PATH,
+      NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
+      DEMO_ISSUER: settings.BASE_URL,
+      DEMO_URL: address,
+      DEMO_CLIENT_ID: credentials.client_id,
+      DEMO_CLIENT_SECRET: credentials.client_secret,
+    },
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  })
+  let stopping = false
+  child.on('exit', (code, signal) => {
+    if (!stopping) log.error({ event: 'demo.ended', code, signal }, 'the demo application ended by itself')
+  })
+  await Promise.race([
+    once(child, 'message'),
+    once(child, 'exit').then(() => {
+      throw new Error('The demo application did not start.')
+    }),
+  ])
+  return {
+    address,
+    stop: async () => {
+      stopping = true
+      if (child.exitCode !== null || child.signalCode !== null) return
+      const exit = once(child, 'exit')
+      child.kill('SIGTERM')
+      await exit
+    },
+  }
+}

@@ -1,0 +1,24 @@
+import { settingsTable } from '#/lib/config.ts'
+import type { PrintedFile } from './print.ts'
+
+const cell = (text: string): string => text.replaceAll('|', '\\|')
+
+export const printSettings = (): PrintedFile[] => {
+  const rows = Object.entries(settingsTable).map(([name, { default: fallback, doc }]) => {
+    const shown = fallback === undefined ? '' : fallback === '' ? 'none' : `\`${fallback}\``
+    return `| \`${name}\` | ${shown} | ${cell(doc)} |`
+  })
+  const text = `# Settings
+
+Printed from \`src/lib/config.ts\` by \`npm run print\`.
+
+What a process needs to know before it can ask the database. Everything else is a resource.
+Each is read from the environment as \`SIGNET_NAME\`, from the file that \`SIGNET_NAME_FILE\` names, or from a flag (\`DATA_DIR\` is \`--data-dir\`); a flag wins.
+Names that do not exist and values that are wrong stop the start, all reported at once.
+
+| name | default | meaning |
+| --- | --- | --- |
+${rows.join('\n')}
+`
+  return [['docs/reference/settings.md', text]]
+}

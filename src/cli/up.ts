@@ -1,0 +1,113 @@
+import { join } from 'node:path'
+import { systemClock } from '#/lib/clock.ts'
+import { readSettings, type Settings } from '#/lib/config.ts'
+import { startEmbeddedPostgres } from '#/lib/embedded_postgres.ts'
+import { openLog } from '#/lib/log.ts'
+import { migrate } from '#/lib/migrate.ts'
+import { takeLock } from '#/lib/process_lock.ts'
+import { startServer } from '#/server/server.ts'
+import { startWorker } from '#/worker/worker.ts'
+import { type Command, parseProcessFlags } from './command.ts'
+import { dropUpState, ensureSecretKey, keepUpState, makeDataDir } from './data_dir.ts'
+import { startDemo } from './demo.ts'
+import { firstStart } from './first_start.ts'
+import { settledSettings } from './joined.ts'
+import { stopSignal } from './stop_signal.ts'
+
+const say = (line: string): void => {
+  process.stdout.write(`${line}\n`)
+}
+
+/** What was started, the last first: a start that fails half-way leaves nothing running. */
+type Stops = ((withinMs: number) => Promise<unknown> | unknown)[]
+
+/** Of the ten seconds that are promised. */
+const stopWithinMs = 9_000
+
+const run = async (settings: Settings, { demo, authServer }: { demo: boolean; authServer?: string }): Promise<number> => {
+  const { stopped, isStopped } = stopSignal()
+  const began = performance.now()
+  const log = openLog(settings.LOG_LEVEL)
+  const dataDir = makeDataDir(settings.DATA_DIR)
+  const lock = await takeLock(dataDir, `process ${process.pid}`)
+  if (lock.state === 'taken')
+    throw new Error(`Signet runs on ${dataDir} already (${lock.note || 'it is busy'}). Stop it first, or set another SIGNET_DATA_DIR.`)
+  const stops: Stops = [() => lock.release()]
+  try {
+    const rootSecret = settings.SECRET_KEY ?? ensureSecretKey(dataDir)
+    const embedded = !settings.DATABASE_URL
+    const settled = settledSettings(settings, embedded)
+    let databaseUrl = settings.DATABASE_URL?.reveal()
+    if (databaseUrl === undefined) {
+      const postgres = await startEmbeddedPostgres({
+        folder: join(dataDir, 'postgres'),
+        say,
+        onRestart: (detail) => log.warn({ event: 'database.embedded.ended', detail }, 'PostgreSQL ended by itself, starting it again'),
+      })
+      databaseUrl = postgres.url
+      stops.unshift((withinMs) => postgres.stop(withinMs))
+    }
+    if (isStopped()) return 0
+    const applied = await migrate(databaseUrl)
+    if (applied.length) say(`Brought the database up to date (${applied.length} migration${applied.length === 1 ? '' : 's'}).`)
+    const first = await firstStart({ settings: settled, databaseUrl, dataDir, clock: systemClock, log, rootSecret })
+    if (isStopped()) return 0
+    const server = await startServer({
+      settings: settled,
+      log,
+      databaseUrl,
+      rootSecret,
+      ...(authServer === undefined ? {} : { authServer }),
+    })
+    const worker = await startWorker({ log, clock: systemClock, settings: settled, databaseUrl, rootSecret })
+    stops.unshift((withinMs) => Promise.all([server.stop(), worker.stop(withinMs)]))
+    await Promise.race([server.started, stopped])
+    keepUpState(dataDir, { pid: process.pid, server: settled.BASE_URL, databaseUrl, embedded })
+    stops.unshift(() => dropUpState(dataDir))
+    const address = settled.BASE_URL
+    lock.setNote(`${address}, process ${process.pid}`)
+    const running = demo && !isStopped() ? await startDemo({ settings: settled, log }) : undefined
+    if (running) stops.unshift(() => running.stop())
+    if (!isStopped()) {
+      say('')
+      say(`Signet is ready (${((performance.now() - began) / 1_000).toFixed(1)} s).`)
+      say('')
+      say(`  Address    ${address}`)
+      say('  User       admin')
+      if (first.password) say(`  Password   ${first.password.reveal()}   (shown this once; change it at ${address}/account/password)`)
+      else if (first.made) say('  Password   the one in SIGNET_BOOTSTRAP_PASSWORD')
+      if (running) say(`  Demo       ${running.address}`)
+      say('')
+      say('Ctrl-C stops it.')
+    }
+    const signal = await stopped
+    log.info({ event: 'up.stopping', signal }, 'stopping')
+    return 0
+  } finally {
+    const until = Date.now() + stopWithinMs
+    for (const stop of stops) {
+      try {
+        await stop(Math.max(until - Date.now(), 500))
+      } catch (error) {
+        log.error({ event: 'up.stop_failed', error: (error as Error).message }, 'a part did not stop cleanly')
+      }
+    }
+  }
+}
+
+export const command: Command = {
+  usage: `[--demo] [--auth-server NAMESPACE/NAME] [--port N] [--SETTING VALUE …]
+
+Server and worker in one process, with an embedded PostgreSQL in DATA_DIR unless DATABASE_URL names another.
+The first start makes the user admin and prints the password.
+
+  --demo                         also start a small application that signs people in, on port 9001
+  --auth-server NAMESPACE/NAME   answer for this AuthServer only`,
+  run: async (args, env) => {
+    const { settings, own } = parseProcessFlags(args, { demo: { type: 'boolean' }, 'auth-server': { type: 'string' } })
+    return run(readSettings(env, settings), {
+      demo: own.demo === true,
+      ...(own['auth-server'] === undefined ? {} : { authServer: own['auth-server'] }),
+    })
+  },
+}

@@ -1,0 +1,19 @@
+import type { Clock } from '#/lib/clock.ts'
+import type { Settings } from '#/lib/config.ts'
+import type { Log } from '#/lib/log.ts'
+import type { Secret } from '#/lib/secret.ts'
+import type { Database } from '#/lib/sql.ts'
+
+export interface TaskDeps {
+  db: Database
+  log: Log
+  clock: Clock
+  settings: Settings
+  rootSecret: Secret
+}
+
+/**
+ * A task may run twice: when its process is killed, another begins it anew. So it is written to be repeated. It throws when it
+ * failed, and is tried again later. What it answers goes into the log.
+ */
+export type Task = (deps: TaskDeps, payload: unknown, signal: AbortSignal) => Promise<Record<string, number | string> | undefined>

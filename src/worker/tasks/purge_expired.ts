@@ -1,0 +1,57 @@
+import type { Db } from '#/lib/sql.ts'
+import { purgeAccessTokens } from '#/model/access_tokens.ts'
+import { purgeApiTokens } from '#/model/api_tokens.ts'
+import { purgeAuthorizationCodes } from '#/model/authorization_codes.ts'
+import { purgeDeviceCodes } from '#/model/device_codes.ts'
+import { purgeFailedSignIns } from '#/model/failed_sign_ins.ts'
+import { purgeFlowAttempts } from '#/model/flow_attempts.ts'
+import { purgeGrants } from '#/model/grants.ts'
+import { purgeInteractions } from '#/model/oidc_interactions.ts'
+import { purgeReplays } from '#/model/oidc_replays.ts'
+import { purgePushedRequests } from '#/model/pushed_authorization_requests.ts'
+import { purgeRefreshTokens } from '#/model/refresh_tokens.ts'
+import { purgeRevokedTokens } from '#/model/revoked_tokens.ts'
+import { purgeSessions } from '#/model/sessions.ts'
+import { purgeSigningKeys } from '#/model/signing_keys.ts'
+import { lockOutSince } from '#/policy/lock_out.ts'
+import type { Task } from '../task.ts'
+
+/** Rows of one statement: short locks, small transactions, vacuum keeps up. */
+const batch = 1_000
+/** Rows of one table in one run; the next run goes on. */
+const most = 200_000
+
+type Purge = (db: Db, now: Date, batch: number) => Promise<number>
+
+/** Every table with rows that expire. What others refer to goes last. */
+const purges: Record<string, Purge> = {
+  oidc_replays: purgeReplays,
+  oidc_interactions: purgeInteractions,
+  pushed_authorization_requests: purgePushedRequests,
+  device_codes: purgeDeviceCodes,
+  authorization_codes: purgeAuthorizationCodes,
+  access_tokens: purgeAccessTokens,
+  refresh_tokens: purgeRefreshTokens,
+  revoked_tokens: purgeRevokedTokens,
+  grants: purgeGrants,
+  flow_attempts: (db, now, rows) => purgeFlowAttempts(db, rows, now),
+  failed_sign_ins: (db, now, rows) => purgeFailedSignIns(db, rows, lockOutSince(now)),
+  sessions: purgeSessions,
+  api_tokens: purgeApiTokens,
+  signing_keys: purgeSigningKeys,
+}
+
+/** Removes what has expired, in small batches, and answers how many rows of which table. */
+export const purge_expired: Task = async ({ db, clock }, _payload, signal) => {
+  const removed: Record<string, number> = {}
+  for (const [table, purge] of Object.entries(purges)) {
+    let total = 0
+    while (total < most && !signal.aborted) {
+      const count = await purge(db, clock(), batch)
+      total += count
+      if (count < batch) break
+    }
+    if (total) removed[table] = total
+  }
+  return removed
+}
