@@ -75,8 +75,9 @@ export interface SignetOptions {
   settings?: Record<string, string | undefined>
   /** PostgreSQL to use instead of a fresh database of the shared one. */
   databaseUrl?: string
-  /** Do not wait until it is ready. */
   readyWithinMs?: number
+  /** What /-/health/ must answer before the start is over. Default: ready. */
+  waitUntil?: 'ready' | 'live'
 }
 
 /** This machine's environment without anyone's own settings of Signet. */
@@ -177,7 +178,7 @@ export const startSignet = async (options: SignetOptions = {}): Promise<Signet> 
     until(
       async () => {
         if (!isAlive()) throw new Error(`Signet ended with ${child?.exitCode ?? child?.signalCode}:\n${log}`)
-        return fetch(`http://127.0.0.1:${port}/-/health/ready`).then(
+        return fetch(`http://127.0.0.1:${port}/-/health/${options.waitUntil ?? 'ready'}`).then(
           ({ status }) => status === 200,
           () => false,
         )
