@@ -2,10 +2,19 @@
  * How a protocol has a person go through a flow, knowing nothing of stages: it begins an attempt that is to come back to `next`, sends
  * the browser to `location`, and when the browser returns asks for the outcome under its own reference.
  */
-
+import { withoutControlCharacters } from '#/lib/control_characters.ts'
+import { readCookie, writeCookie } from '#/lib/cookie.ts'
+import { randomToken, sha256 } from '#/lib/crypto.ts'
 import type { AuthServerRef } from '#/lib/http.ts'
+import { ownPath } from '#/lib/own_path.ts'
+import { Problem } from '#/lib/problem.ts'
 import type { Db } from '#/lib/sql.ts'
+import { findFlowAttemptByReference, insertFlowAttempt } from '#/model/flow_attempts.ts'
+import { findFlow } from './flows.ts'
 import type { Context, Facts } from './stage.ts'
+
+/** Binds attempts to a browser: one value for all its tabs. */
+export const browserCookie = 'signet_flow'
 
 export interface NewAttempt {
   /** Name of the flow, such as `authentication` or `authorization`. */
@@ -22,6 +31,8 @@ export interface NewAttempt {
 
 export interface BegunAttempt {
   attempt: string
+  /** Value of the cookie that binds it. */
+  browser: string
   /** Path to redirect to, with the AuthServer's prefix. */
   location: string
   /** Value for a Set-Cookie header, when this browser had none yet. */
@@ -32,13 +43,68 @@ export type FoundOutcome =
   | { state: 'passed'; facts: Facts }
   /** `access_denied` when the person declined. */
   | { state: 'denied'; reason: string }
-  | { state: 'running'; location: string }
+  /** Not over yet. Begin another: it is not known any more under which id this one goes on. */
+  | { state: 'running' }
 
-export declare const beginAttempt: (deps: { db: Db }, attempt: NewAttempt, now: Date) => Promise<BegunAttempt>
+/** Throws not_found for a flow that there is not. */
+export const beginAttempt = async (deps: { db: Db }, begun: NewAttempt, now: Date): Promise<BegunAttempt> => {
+  const flow = findFlow(begun.flow)
+  if (!flow) throw new Problem('not_found', { detail: 'there is no such flow' })
+  const { authServer } = begun
+  const attempt = randomToken()
+  const known = readCookie(begun.cookies, browserCookie)
+  const browser = known ?? randomToken()
+  await insertFlowAttempt(
+    deps.db,
+    {
+      attempt_hash: sha256(attempt),
+      browser_hash: sha256(browser),
+      issuer: authServer.issuerUrl,
+      flow_name: flow.name,
+      reference: begun.reference,
+      next: ownPath(begun.next, authServer.pathPrefix),
+      context: storable(begun.context),
+      expires_at: new Date(now.getTime() + flow.attemptTtlMs),
+    },
+    now,
+  )
+  return {
+    attempt,
+    browser,
+    location: attemptLocation(authServer, flow.name, attempt),
+    setCookie: known ? undefined : writeCookie(browserCookie, browser, authServer),
+  }
+}
 
-/** The newest attempt of that flow and reference in this very browser; undefined when there is none or it has expired. */
-export declare const findOutcome: (
+export const attemptLocation = ({ pathPrefix }: AuthServerRef, flow: string, attempt: string): string =>
+  `${pathPrefix}/flow/${flow}?attempt=${attempt}`
+
+/** Undefined when there is none in this very browser, or it has expired. */
+export const findOutcome = async (
   deps: { db: Db },
   by: { flow: string; reference: string; authServer: AuthServerRef; cookies: string | undefined },
   now: Date,
-) => Promise<FoundOutcome | undefined>
+): Promise<FoundOutcome | undefined> => {
+  const browser = readCookie(by.cookies, browserCookie)
+  if (!browser) return undefined
+  const { issuerUrl } = by.authServer
+  const found = await findFlowAttemptByReference(
+    deps.db,
+    { reference: by.reference, flow_name: by.flow, browser_hash: sha256(browser), issuer: issuerUrl },
+    now,
+  )
+  if (!found) return undefined
+  // Facts are written by the executor alone.
+  if (found.state === 'passed') return { state: 'passed', facts: found.facts as Facts }
+  return found.state === 'denied' ? { state: 'denied', reason: found.reason ?? 'access_denied' } : { state: 'running' }
+}
+
+const textLimit = 2_000
+
+/** Texts of a client or a request, as PostgreSQL can keep them: no control characters, not endless. */
+const storable = (context: Context): Context =>
+  JSON.parse(
+    JSON.stringify(context, (_, value: unknown) =>
+      typeof value === 'string' ? withoutControlCharacters(value).slice(0, textLimit).toWellFormed() : value,
+    ),
+  )

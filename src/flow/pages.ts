@@ -1,5 +1,11 @@
 /** Every page a person sees outside the console: what each is given, and how it is rendered. */
+import { createHash } from 'node:crypto'
+import { existsSync, readFileSync } from 'node:fs'
+import { openCatalogue } from '#/lib/catalogue.ts'
 import type { Log } from '#/lib/log.ts'
+import { openTemplates, templatesFolder } from '#/lib/template.ts'
+import type { Account, AccountConsents, AccountPassword, AccountSessions, Applications } from './portal_pages.ts'
+import type { StagePage } from './stage_page.ts'
 
 /** A form that is posted to `action` with these hidden fields beside what the page asks. */
 export interface HiddenForm {
@@ -17,6 +23,10 @@ export interface ShownClient {
 
 /** Name of a page (templates/pages/{name}.liquid) and what it wants to know. */
 export interface PageVariables {
+  identification: StagePage
+  password: StagePage
+  consent: StagePage
+  user_logout: StagePage
   /** Something went wrong; `error` is a registered code, `retry` a path of ours to go on at. */
   error: { error: string; error_description?: string; request_id?: string; retry?: string; client?: ShownClient }
   /** 503 with Retry-After. */
@@ -29,15 +39,24 @@ export interface PageVariables {
   /** Two buttons of the same form: `logout=yes` signs out everywhere, without it only the client is told. */
   logout_confirm: HiddenForm & { client?: ShownClient }
   logged_out: { client?: ShownClient }
+  applications: Applications
+  account: Account
+  account_sessions: AccountSessions
+  account_consents: AccountConsents
+  account_password: AccountPassword
 }
 
 export type PageName = keyof PageVariables
 
 export interface PageOptions {
-  /** What the person reads, best first: `readLocales(cookies, acceptLanguage, ui_locales)`. */
+  /** What the person reads, best first: `readLocales` of #/lib/catalogue.ts. */
   locales: readonly string[]
   /** Path prefix of the AuthServer, '' for the root. */
   pathPrefix: string
+  /** Path and query the page may be asked for again by GET: it then offers the other languages. */
+  address?: string
+  /** No post of this page ever leads to another site. Not for pages on the way to a client: browsers hold redirects to it too. */
+  formsStayHere?: boolean
 }
 
 export interface Page {
@@ -47,15 +66,119 @@ export interface Page {
 }
 
 export interface PageRenderer {
+  /** Synchronous: templates are parsed once and nothing is read. */
   render<Name extends PageName>(name: Name, variables: PageVariables[Name], options: PageOptions): Page
+  /** A text of the message catalogue. */
+  text(locales: readonly string[], key: string, values?: Record<string, unknown>): string
+  readonly stylesheet: Stylesheet
 }
 
-export declare const openPages: (options: { templatesDir?: string | undefined; log: Log }) => PageRenderer
+export interface Stylesheet {
+  /** Holds the hash of its content, so it may be kept for ever. */
+  path: string
+  css: string
+}
 
-/** For one who has `deps` at hand. Synchronous: templates are parsed beforehand and nothing is read. */
+/** For one who has `deps` at hand. */
 export const renderPage = <Name extends PageName>(
   { pages }: { pages: PageRenderer },
   name: Name,
   variables: PageVariables[Name],
   options: PageOptions,
 ): Page => pages.render(name, variables, options)
+
+export const openPages = ({ templatesDir, log }: { templatesDir?: string | undefined; log: Log }): PageRenderer => {
+  const catalogue = openCatalogue(templatesDir && `${templatesDir}/locales`)
+  const textsOf = (read: (variable: string) => unknown) => catalogue.pick([String(read('locale'))])
+  const templates = openTemplates({
+    kind: 'pages',
+    overrides: templatesDir,
+    log,
+    filters: {
+      t: (key, values, read) => textsOf(read).translate(String(key), values),
+      /** A point in time, in words of the page's language. */
+      moment: (value, _, read) =>
+        value instanceof Date
+          ? new Intl.DateTimeFormat(String(read('locale')), { dateStyle: 'medium', timeStyle: 'short', timeZone: 'UTC' }).format(value)
+          : '',
+      iso: (value) => (value instanceof Date ? value.toISOString() : ''),
+    },
+  })
+  const stylesheet = readStylesheet(templatesDir)
+  return {
+    stylesheet,
+    text: (locales, key, values) => catalogue.pick(locales).translate(key, values),
+    render: (name, variables, { locales, pathPrefix, address, formsStayHere = false }) => {
+      const { locale } = catalogue.pick(locales)
+      const client = 'client' in variables && variables.client ? shown(variables.client) : undefined
+      const html = templates.render(name, {
+        ...variables,
+        client,
+        page: name,
+        locale,
+        prefix: pathPrefix,
+        stylesheet: `${pathPrefix}${stylesheet.path}`,
+        languages: address === undefined ? [] : languages(catalogue.locales, locale, address),
+        hidden: 'hidden' in variables ? Object.entries(variables.hidden).map(([name, value]) => ({ name, value })) : undefined,
+      })
+      return { html, headers: headers(locale, client?.logo_uri, formsStayHere) }
+    },
+  }
+}
+
+const languages = (locales: readonly string[], current: string, address: string) => {
+  const url = new URL(address, 'http://own.invalid')
+  return locales.map((locale) => {
+    url.searchParams.set('ui_locales', locale)
+    const name = new Intl.DisplayNames([locale], { type: 'language' }).of(locale) ?? locale
+    return {
+      locale,
+      name: name.charAt(0).toLocaleUpperCase(locale) + name.slice(1),
+      href: `${url.pathname}${url.search}`,
+      current: locale === current,
+    }
+  })
+}
+
+/** Links that a client registered: only what a browser opens as a page of the web. */
+const shown = (client: ShownClient): ShownClient => {
+  const { name, ...links } = client
+  const safe = Object.entries(links).filter(([, link]) => typeof link === 'string' && /^https?:$/.test(URL.parse(link)?.protocol ?? ''))
+  return { name, ...Object.fromEntries(safe) }
+}
+
+const headers = (locale: string, logo: string | undefined, formsStayHere: boolean): Record<string, string> => ({
+  'content-type': 'text/html; charset=utf-8',
+  'content-language': locale,
+  // No form-action on the way to a client: Chromium holds every redirect after a post to it, and where a client sends a person on is its own affair.
+  'content-security-policy': [
+    "default-src 'none'",
+    "style-src 'self'",
+    `img-src 'self' data:${logo ? ` ${new URL(logo).origin}` : ''}`,
+    "base-uri 'none'",
+    "frame-ancestors 'none'",
+    ...(formsStayHere ? ["form-action 'self'"] : []),
+  ].join('; '),
+  'cache-control': 'no-store',
+  // Not no-referrer: browsers then send `Origin: null` with our own posts.
+  'referrer-policy': 'same-origin',
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+})
+
+const readStylesheet = (templatesDir: string | undefined): Stylesheet => {
+  const theirs = templatesDir && `${templatesDir}/pages/pages.css`
+  const css = minify(readFileSync(theirs && existsSync(theirs) ? theirs : `${templatesFolder}pages/pages.css`, 'utf8'))
+  const hash = createHash('sha256').update(css).digest('base64url').slice(0, 16)
+  return { path: `/static/pages.${hash}.css`, css }
+}
+
+/** Comments and white space out; enough for a file that has no strings with either in them. */
+const minify = (css: string) =>
+  css
+    .replace(/\/\*[\s\S]*?\*\//g, '')
+    .replace(/\s+/g, ' ')
+    .replace(/ ?([{};,>]) ?/g, '$1')
+    .replace(/: /g, ':')
+    .replaceAll(';}', '}')
+    .trim()

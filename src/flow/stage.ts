@@ -17,7 +17,7 @@ export interface FlowDeps {
 
 /** What has been found out in this attempt so far. Kept in the attempt's row, so never a secret. */
 export interface Facts {
-  /** As it was typed; says nothing of whether such a person exists. */
+  /** As it was typed, which says nothing of whether such a person exists; once a factor is proven, the person's own. */
   username?: string
   user_id?: string
   /** RFC 8176. */
@@ -103,14 +103,12 @@ export type Failure = 'InvalidCredentials' | 'InvalidAnswer' | 'LockedOut' | 'Se
 
 export type Outcome =
   | { kind: 'ask'; ask: Ask }
-  | { kind: 'passed'; facts: Facts; cookies?: SessionCookie }
+  | { kind: 'passed'; facts: Facts; session?: SessionChange }
   | { kind: 'failed'; reason: Failure; ask: Ask; retryAfter?: number }
   | { kind: 'denied'; reason: string }
 
-/** The session's cookie to be set, or with undefined to be taken away. */
-export interface SessionCookie {
-  token: string | undefined
-}
+/** What becomes of the browser's session: its new token, or none. */
+export type SessionChange = { kind: 'began'; token: string; expiresAt: Date } | { kind: 'ended' }
 
 export interface Stage {
   /**

@@ -1,0 +1,32 @@
+/** What the pages of the portal are given. They stand here since one renderer knows all pages. */
+
+interface PortalPage {
+  person: { username: string; name: string }
+  /** Goes with every post, and must be that of the session. */
+  token: string
+  /** What was done, or went wrong: a key of the message catalogue. */
+  notice?: string
+  mistake?: string
+}
+
+export interface Applications extends PortalPage {
+  applications: { name: string; description?: string; icon?: string; url: string; initial: string }[]
+}
+
+export interface Account extends PortalPage {
+  email?: string
+  groups: string[]
+  signedInAt: Date
+}
+
+export interface AccountSessions extends PortalPage {
+  sessions: { uid: string; device: string; network?: string; createdAt: Date; lastUsedAt: Date; isCurrent: boolean }[]
+}
+
+export interface AccountConsents extends PortalPage {
+  consents: { id: string; client: string; scopes: string[]; createdAt: Date }[]
+}
+
+export interface AccountPassword extends PortalPage {
+  mistakes: { field: string; text: string }[]
+}

@@ -1,0 +1,89 @@
+/** A step as a challenge for JSON, and as what its page is given. Both come from the same, so that no front end knows more than another. */
+import type { FieldError } from '#/lib/problem.ts'
+import type { Step } from './executor.ts'
+import type { PageRenderer, ShownClient } from './pages.ts'
+
+export interface Challenge {
+  attempt: string
+  flow: string
+  stage: string
+  fields: ChallengeField[]
+  errors: FieldError[]
+}
+
+export interface ChallengeField {
+  name: string
+  type: string
+  label: string
+  required: boolean
+  value?: string
+  options?: { value: string; label: string }[]
+}
+
+export interface StagePage {
+  action: string
+  attempt: string
+  stage: string
+  fields: (ChallengeField & { autocomplete?: string; isWrong: boolean })[]
+  mistakes: { field: string; text: string }[]
+  client?: ShownClient
+  /** Declining leads back to whoever asked. */
+  canDecline: boolean
+  /** Name typed in an earlier stage. */
+  username?: string
+  /** The person a consent is asked of. */
+  person?: string
+  scopes: { name: string; text: string }[]
+}
+
+type Asking = Extract<Step, { kind: 'ask' | 'refused' }>
+
+type Texts = (key: string, values?: Record<string, unknown>) => string
+
+const textsFor =
+  (pages: PageRenderer, locales: readonly string[]): Texts =>
+  (key, values) =>
+    pages.text(locales, key, values)
+
+const labelled = ({ ask }: Asking, text: Texts) =>
+  ask.fields.map(({ autocomplete: _, ...field }): ChallengeField => ({ ...field, label: text(`field.${field.name}`) }))
+
+export const challengeOf = (step: Asking, pages: PageRenderer, locales: readonly string[]): Challenge => {
+  const text = textsFor(pages, locales)
+  return {
+    attempt: step.attempt,
+    flow: step.flow.name,
+    stage: step.stage,
+    fields: labelled(step, text),
+    errors: step.ask.mistakes.map(({ field, detail }) => ({ pointer: `/${field}`, detail: text(detail) })),
+  }
+}
+
+export const stagePageOf = (step: Asking, pages: PageRenderer, locales: readonly string[], pathPrefix: string): StagePage => {
+  const text = textsFor(pages, locales)
+  const { client, user, scopes = [], resources = {} } = step.context
+  const names = [...new Set([...scopes, ...Object.values(resources).flat()])]
+  return {
+    action: `${pathPrefix}/flow/${step.flow.name}`,
+    attempt: step.attempt,
+    stage: step.stage,
+    fields: labelled(step, text).map((field, index) => {
+      const autocomplete = step.ask.fields[index]?.autocomplete
+      return {
+        ...field,
+        ...(autocomplete ? { autocomplete } : {}),
+        isWrong: step.ask.mistakes.some((mistake) => mistake.field === field.name),
+      }
+    }),
+    mistakes: step.ask.mistakes.map(({ field, detail }) => ({ field, text: text(detail) })),
+    ...(client ? { client } : {}),
+    canDecline: step.isBegunForOther,
+    ...(step.facts.username ? { username: step.facts.username } : {}),
+    ...(user ? { person: user.name } : {}),
+    scopes: names.map((name) => {
+      const key = `scope.${name}`
+      const words = text(key)
+      return { name, text: words === key ? text('scope.other', { scope: name }) : words }
+    }),
+  }
+}

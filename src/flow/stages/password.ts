@@ -1,0 +1,45 @@
+import { checkPassword } from '#/identity/passwords.ts'
+import { addFailure, findLockOut } from '../failures.ts'
+import type { Ask, Stage } from '../stage.ts'
+
+/** More is refused before it is hashed. */
+const longest = 1_024
+
+/**
+ * Asked for every name, and every wrong answer is the same one. Failures are looked at before the hash, to spare it, and again after
+ * it: of a thousand posts sent at once only those that come before the tenth failure can succeed.
+ */
+export const password: Stage = {
+  challenge: async () => ({ kind: 'ask', ask: ask() }),
+  answer: async (deps, input, answer) => {
+    const plain = answer.password ?? ''
+    if (plain === '') return { kind: 'failed', reason: 'InvalidAnswer', ask: ask('mistake.password_required') }
+    const username = input.facts.username ?? ''
+    const counted = { username, network: input.request.network }
+    const before = await findLockOut(deps.db, counted, input.now)
+    if (before !== undefined) return lockedOut(before)
+    const user = plain.length > longest ? undefined : await checkPassword(deps, username, plain)
+    if (!user) {
+      await addFailure(deps.db, counted, input.now)
+      return { kind: 'failed', reason: 'InvalidCredentials', ask: ask('mistake.credentials') }
+    }
+    const after = await findLockOut(deps.db, counted, input.now)
+    if (after !== undefined) return lockedOut(after)
+    return {
+      kind: 'passed',
+      facts: {
+        user_id: user.id,
+        username: user.username,
+        amr: [...new Set([...(input.facts.amr ?? []), 'pwd'])],
+        auth_time: Math.floor(input.now.getTime() / 1_000),
+      },
+    }
+  },
+}
+
+const lockedOut = (retryAfter: number) => ({ kind: 'failed', reason: 'LockedOut', ask: ask('mistake.locked_out'), retryAfter }) as const
+
+const ask = (mistake?: string): Ask => ({
+  fields: [{ name: 'password', type: 'password', required: true, autocomplete: 'current-password' }],
+  mistakes: mistake ? [{ field: 'password', detail: mistake }] : [],
+})

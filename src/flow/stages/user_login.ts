@@ -1,0 +1,30 @@
+import { createSession, endSession, findSession } from '#/identity/sessions.ts'
+import type { Stage } from '../stage.ts'
+
+/**
+ * Makes the session. Asks nothing; a person whom no earlier stage has found is refused. A session that the browser had ends when it was
+ * someone else's; one of the same person goes on under a new token, so that what hangs on it stays.
+ */
+export const user_login: Stage = {
+  challenge: async (deps, { facts, settings, request, now }) => {
+    const { user_id, username, amr = [] } = facts
+    if (!user_id || !username) return { kind: 'denied', reason: 'access_denied' }
+    const { authServer, network, requestId, userAgent } = request
+    const before = request.session ? await findSession(deps.db, request.session, now) : undefined
+    const isSamePerson = before?.user.id === user_id
+    if (before && !isSamePerson) await endSession(deps.db, before.uid, { actor: username, network, requestId }, now)
+    const acr = '1fa'
+    const ttl = typeof settings.sessionSeconds === 'number' ? settings.sessionSeconds : undefined
+    const renews = isSamePerson ? before.uid : undefined
+    const session = await createSession(
+      deps.db,
+      { user_id, username, amr, acr, issuer: authServer.issuerUrl, userAgent, network, requestId, ttl, renews },
+      now,
+    )
+    return {
+      kind: 'passed',
+      facts: { acr, session_uid: session.uid },
+      session: { kind: 'began', token: session.token, expiresAt: session.expiresAt },
+    }
+  },
+}

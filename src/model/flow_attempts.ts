@@ -1,0 +1,95 @@
+import { type Db, sql } from '#/lib/sql.ts'
+
+export interface FlowAttempt {
+  flow_name: string
+  reference: string | null
+  next: string
+  state: 'running' | 'passed' | 'denied'
+  reason: string | null
+  stage_index: number
+  version: number
+  /** Written and read by src/flow alone. */
+  context: unknown
+  facts: unknown
+}
+
+export interface NewFlowAttempt {
+  attempt_hash: Buffer
+  browser_hash: Buffer
+  issuer: string
+  flow_name: string
+  reference: string | undefined
+  next: string
+  context: unknown
+  expires_at: Date
+}
+
+export const insertFlowAttempt = (db: Db, attempt: NewFlowAttempt, now: Date): Promise<number> =>
+  db.run(sql`
+  insert into flow_attempts (attempt_hash, browser_hash, issuer, flow_name, reference, next, context, created_at, expires_at)
+  values (${attempt.attempt_hash}, ${attempt.browser_hash}, ${attempt.issuer}, ${attempt.flow_name}, ${attempt.reference ?? null},
+          ${attempt.next}, ${JSON.stringify(attempt.context)}, ${now}, ${attempt.expires_at})`)
+
+/** Of that browser and issuer only: to anyone else it is as if it were not there. */
+export const findFlowAttempt = (
+  db: Db,
+  by: { attempt_hash: Buffer; browser_hash: Buffer; issuer: string },
+  now: Date,
+): Promise<FlowAttempt | undefined> =>
+  db.maybeOne(sql`
+  select flow_name, reference, next, state, reason, stage_index, version, context, facts
+    from flow_attempts
+   where attempt_hash = ${by.attempt_hash}
+     and browser_hash = ${by.browser_hash}
+     and issuer = ${by.issuer}
+     and expires_at > ${now}`)
+
+/** Of that reference in that browser the newest that is over, else the newest that runs. */
+export const findFlowAttemptByReference = (
+  db: Db,
+  by: { reference: string; flow_name: string; browser_hash: Buffer; issuer: string },
+  now: Date,
+): Promise<FlowAttempt | undefined> =>
+  db.maybeOne(sql`
+  select flow_name, reference, next, state, reason, stage_index, version, context, facts
+    from flow_attempts
+   where reference = ${by.reference}
+     and flow_name = ${by.flow_name}
+     and browser_hash = ${by.browser_hash}
+     and issuer = ${by.issuer}
+     and expires_at > ${now}
+   order by (state = 'running'), created_at desc
+   limit 1`)
+
+/** False when another post has moved the attempt since it was read, or it is over. Holds its row until the transaction ends. */
+export const claimFlowAttempt = async (db: Db, attempt_hash: Buffer, version: number, now: Date): Promise<boolean> =>
+  (await db.run(sql`
+  update flow_attempts
+     set version = version + 1
+   where attempt_hash = ${attempt_hash}
+     and version = ${version}
+     and state = 'running'
+     and expires_at > ${now}`)) === 1
+
+export interface MovedFlowAttempt {
+  state: FlowAttempt['state']
+  reason?: string
+  stage_index: number
+  facts: unknown
+}
+
+/** Only in the transaction that claimed it. */
+export const moveFlowAttempt = (db: Db, attempt_hash: Buffer, { state, reason, stage_index, facts }: MovedFlowAttempt): Promise<number> =>
+  db.run(sql`
+  update flow_attempts
+     set state = ${state},
+         reason = ${reason ?? null},
+         stage_index = ${stage_index},
+         facts = ${JSON.stringify(facts)}
+   where attempt_hash = ${attempt_hash}`)
+
+/** Removes at most `limit` expired ones; answers how many. */
+export const purgeFlowAttempts = (db: Db, limit: number, now: Date): Promise<number> =>
+  db.run(sql`
+  delete from flow_attempts
+   where attempt_hash in (select attempt_hash from flow_attempts where expires_at <= ${now} limit ${limit} for update skip locked)`)
