@@ -1,0 +1,114 @@
+/**
+ * Hashing passwords costs time and memory on purpose, so whoever may ask for it without limit can take the machine down. Here no more run
+ * at once than there are cores, no more wait than a few seconds' worth, and the next one is told to come again (503 with Retry-After).
+ *
+ * Argon2, PBKDF2 and scrypt run in the threads of libuv. What only exists in JavaScript (bcrypt, crypt) runs in worker threads that are
+ * started when the first such hash is met and end when none was for a while: a handful of imported hashes costs nothing at rest.
+ */
+import { availableParallelism } from 'node:os'
+import { Problem } from '#/lib/problem.ts'
+import { argon2, hashArgon2id } from './schemes/argon2.ts'
+import { openSchemeThreads } from './schemes/threads.ts'
+import { findStoredHash } from './stored_hash.ts'
+
+export interface Verdict {
+  ok: boolean
+  /** It is this password, and should be hashed anew: it is of another scheme or other costs than ours today. */
+  rehash: boolean
+}
+
+export interface PasswordHasher {
+  /** A new Argon2id hash. Throws Problem `unavailable` when too many wait. */
+  hash(plain: string): Promise<string>
+  /** Never throws for a hash that can't be understood: that is no password of anyone's. Throws Problem `unavailable` when too many wait. */
+  verify(stored: string, plain: string): Promise<Verdict>
+  /** Takes as long as `verify`, so that timing does not tell which names exist. */
+  verifyNobody(plain: string): Promise<void>
+  /** Ends its threads. */
+  close(): Promise<void>
+}
+
+export interface PasswordHasherOptions {
+  /** Hashes computed at once. */
+  concurrency?: number | undefined
+  /** Requests that wait at most. */
+  queueLimit?: number | undefined
+}
+
+/** Bytes (UTF-8) of a password at most, so that nobody sends a novel to be hashed. */
+export const longestPassword = 1_024
+
+/** What a person typed in the form that is hashed: how a keyboard composes letters and blanks does not matter (RFC 8265 section 4.2). */
+const prepare = (plain: string): string => plain.normalize('NFC').replace(/\p{Zs}/gu, ' ')
+
+/** Refused before anything is computed. Implementations in C end a password at NUL, so a longer one would equal a shorter one. */
+const isImpossible = (plain: string): boolean => plain.length === 0 || plain.includes('\0') || Buffer.byteLength(plain) > longestPassword
+
+/** A hash like ours that no password has: its salt and tag are not of this world, its costs are. */
+const nobody = async () => argon2.parse(await hashArgon2id('nobody'))
+
+/** Threads of libuv, where file and name look-ups want one as well. */
+const threads = () => Math.max(1, Number(process.env.UV_THREADPOOL_SIZE ?? 4) - 1)
+
+export const openPasswordHasher = ({
+  concurrency = Math.min(availableParallelism(), threads()),
+  queueLimit = 64 * concurrency,
+}: PasswordHasherOptions = {}): PasswordHasher => {
+  const schemeThreads = openSchemeThreads(concurrency)
+  const waiting: (() => void)[] = []
+  let running = 0
+  /** What one takes, in milliseconds, as of late. */
+  let usualMs = 50
+
+  const turn = async <Result>(work: () => Promise<Result>): Promise<Result> => {
+    if (running >= concurrency) {
+      if (waiting.length >= queueLimit)
+        throw new Problem('unavailable', {
+          detail: 'too many people are signing in at the moment',
+          retryAfter: Math.max(1, Math.ceil((waiting.length * usualMs) / concurrency / 1_000)),
+          log: 'the queue of the password hasher is full',
+        })
+      await new Promise<void>((resume) => waiting.push(resume))
+    } else running++
+    const began = performance.now()
+    try {
+      return await work()
+    } finally {
+      usualMs += (performance.now() - began - usualMs) / 16
+      const next = waiting.shift()
+      // The place goes from hand to hand: `running` stays as it is.
+      if (next) next()
+      else running--
+    }
+  }
+
+  let dummy: ReturnType<typeof nobody> | undefined
+  const compareWithNobody = async (plain: string): Promise<void> => {
+    dummy ??= nobody()
+    const hash = await dummy
+    if (hash && 'verify' in hash) await hash.verify(plain)
+  }
+
+  return {
+    hash: (plain) => {
+      if (isImpossible(plain)) throw new Problem('invalid', { errors: [{ pointer: '/password', detail: 'is empty, too long or has NUL' }] })
+      return turn(() => hashArgon2id(prepare(plain)))
+    },
+    verify: (stored, plain) =>
+      turn(async () => {
+        const hash = findStoredHash(stored)
+        if (!hash || isImpossible(plain)) {
+          await compareWithNobody('')
+          return { ok: false, rehash: false }
+        }
+        if (hash.isCurrent) return { ok: await hash.verify(prepare(plain)), rehash: false }
+        // Another system hashed what was typed as it came.
+        const ok = hash.blocks ? await schemeThreads.verify(stored, plain) : await hash.verify(plain)
+        // A wrong password takes the time of ours too, else a quick answer would tell of a user with an old and quick hash.
+        if (!ok) await compareWithNobody('')
+        return { ok, rehash: ok }
+      }),
+    verifyNobody: (plain) => turn(() => compareWithNobody(isImpossible(plain) ? '' : prepare(plain))),
+    close: () => schemeThreads.close(),
+  }
+}

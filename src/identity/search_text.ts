@@ -1,0 +1,38 @@
+/**
+ * Search by any part of a name, the same in every locale of the database. PostgreSQL takes trigrams only of what its locale calls letters and
+ * digits, which in the locale C is ASCII alone. So both the stored text and the query are folded: case and accents go, and what is left
+ * beyond ASCII is spelled in hexadecimal. A folded query is found in a folded text exactly where the one was in the other.
+ */
+
+const fold = (text: string): string =>
+  text
+    .normalize('NFKD')
+    .replace(/\p{M}+/gu, '')
+    .toLowerCase()
+    .replace(/[^\0-\x7f]/gu, (character) => `u${character.codePointAt(0)?.toString(16).padStart(4, '0')}`)
+
+/** Parts stand in lines of their own, so that no query matches across two of them. */
+export const searchText = (...parts: (string | null)[]): string =>
+  parts
+    .filter((part) => part !== null)
+    .map(fold)
+    .join('\n')
+
+export type Search =
+  /** Pattern for `like`: three letters or digits in a row are in it, so the trigram index answers. */
+  | { kind: 'part'; pattern: string }
+  /** Too short for trigrams: names beginning with it. */
+  | { kind: 'beginning' }
+  /** Nothing can match. */
+  | { kind: 'nothing' }
+
+/** Taken literally: `%`, `_` and `\` mean themselves. */
+export const parseSearch = (q: string): Search => {
+  const folded = fold(q)
+  if (folded === '') return { kind: 'nothing' }
+  if (!/[a-z0-9]{3}/.test(folded)) return { kind: 'beginning' }
+  return { kind: 'part', pattern: `%${folded.replace(/[\\%_]/g, (character) => `\\${character}`)}%` }
+}
+
+/** Every text that begins with `key` is >= from and < to, in the order of bytes (UTF-8). */
+export const rangeOf = (key: string): { from: string; to: string } => ({ from: key, to: `${key}\u{10ffff}` })

@@ -1,0 +1,70 @@
+import { type Db, sql } from '#/lib/sql.ts'
+
+/** Until the transaction ends no one else may change who is in these groups. Locked in one order, so that two do not wait for each other. */
+export const lockMembership = (db: Db, group_ids: string[]) =>
+  db.any(sql`
+    select pg_advisory_xact_lock(k)
+      from (select distinct hashtextextended(id::text, 7236021) as k
+              from unnest(${group_ids}::uuid[]) as id
+             order by 1) as ids`)
+
+export const listGroupIdsOfUser = (db: Db, user_id: string) =>
+  db.any<{ group_id: string }>(sql`
+    select group_id
+      from group_members
+     where user_id = ${user_id}`)
+
+/** Users of a group in the order of their ids, at most `limit`. */
+export const listMemberIds = (db: Db, group_id: string, limit: number) =>
+  db.any<{ user_id: string }>(sql`
+    select user_id
+      from group_members
+     where group_id = ${group_id}
+     order by user_id
+     limit ${limit}`)
+
+/** Those who are members already are passed over. */
+export const insertMembers = (db: Db, group_id: string, user_ids: string[]) =>
+  db.run(sql`
+    insert into group_members (group_id, user_id)
+    select ${group_id}, user_id
+      from unnest(${user_ids}::uuid[]) as user_id
+    on conflict do nothing`)
+
+export const deleteMembers = (db: Db, group_id: string, user_ids: string[]) =>
+  db.run(sql`
+    delete from group_members
+     where group_id = ${group_id}
+       and user_id = any(${user_ids}::uuid[])`)
+
+export const insertMemberships = (db: Db, user_id: string, group_ids: string[]) =>
+  db.run(sql`
+    insert into group_members (group_id, user_id)
+    select group_id, ${user_id}
+      from unnest(${group_ids}::uuid[]) as group_id
+    on conflict do nothing`)
+
+export const deleteMemberships = (db: Db, user_id: string, group_ids: string[]) =>
+  db.run(sql`
+    delete from group_members
+     where user_id = ${user_id}
+       and group_id = any(${group_ids}::uuid[])`)
+
+/** Names of every group a user is in, by itself or through a group in it, by name. Nesting is of bounded depth; `bound` says how deep is looked. */
+export const listEffectiveGroups = (db: Db, user_id: string, bound: number, limit: number) =>
+  db.any<{ name: string }>(sql`
+    with recursive held (group_id, depth) as (
+      select group_id, 0
+        from group_members
+       where user_id = ${user_id}
+       union
+      select p.parent_id, h.depth + 1
+        from held h
+        join group_parents p on p.group_id = h.group_id
+       where h.depth < ${bound}
+    )
+    select name
+      from groups
+     where group_id in (select group_id from held)
+     order by name_key
+     limit ${limit}`)

@@ -1,0 +1,33 @@
+import { type Db, sql } from '#/lib/sql.ts'
+
+export interface PasswordRow {
+  hash: string
+  changed_at: Date
+}
+
+export const findPassword = (db: Db, user_id: string) =>
+  db.maybeOne<PasswordRow>(sql`
+    select hash, changed_at
+      from passwords
+     where user_id = ${user_id}`)
+
+export const storePassword = (db: Db, user_id: string, hash: string, now: Date) =>
+  db.run(sql`
+    insert into passwords (user_id, hash, changed_at)
+    values (${user_id}, ${hash}, ${now})
+    on conflict (user_id) do update
+       set hash = excluded.hash,
+           changed_at = excluded.changed_at`)
+
+/** The same password in another form: when it was changed in the meantime, nothing happens. */
+export const replacePasswordHash = (db: Db, user_id: string, from: string, to: string) =>
+  db.run(sql`
+    update passwords
+       set hash = ${to}
+     where user_id = ${user_id}
+       and hash = ${from}`)
+
+export const deletePassword = (db: Db, user_id: string) =>
+  db.run(sql`
+    delete from passwords
+     where user_id = ${user_id}`)

@@ -1,0 +1,193 @@
+/** `users`, and the view `users_shown`, which adds the names of the groups that a user is in by itself. */
+import { type Db, sql } from '#/lib/sql.ts'
+
+export interface UserRow {
+  user_id: string
+  namespace: string
+  resource_name: string
+  username: string
+  email: string | null
+  email_verified: boolean
+  name: string | null
+  locale: string | null
+  active: boolean
+  service_account: boolean
+  attributes: Record<string, unknown>
+  labels: Record<string, string>
+  annotations: Record<string, string>
+  generation: string
+  resource_version: string
+  created_at: Date
+  updated_at: Date
+  groups: string[]
+}
+
+export interface UserToWrite {
+  user_id: string
+  username: string
+  username_key: string
+  email: string | null
+  email_key: string | null
+  email_verified: boolean
+  name: string | null
+  locale: string | null
+  active: boolean
+  service_account: boolean
+  attributes: Record<string, unknown>
+  labels: Record<string, string>
+  annotations: Record<string, string>
+  search_text: string
+}
+
+/** Until the transaction ends no one else may take these names. Locked in one order, so that two who want the same two do not wait for each other. */
+export const lockLogins = (db: Db, keys: string[]) =>
+  db.any(sql`
+    select pg_advisory_xact_lock(k)
+      from (select distinct hashtextextended(key, 7236019) as k
+              from unnest(${keys}::text[]) as key
+             order by 1) as keys`)
+
+/** Who can be meant by one of these keys, as username or as e-mail address. */
+export const findLoginOwners = (db: Db, keys: string[]) =>
+  db.any<{ user_id: string; username_key: string; email_key: string | null }>(sql`
+    select user_id, username_key, email_key
+      from users
+     where username_key = any(${keys}::text[])
+     union
+    select user_id, username_key, email_key
+      from users
+     where email_key = any(${keys}::text[])`)
+
+/** 0 when a name, address, id or resource name is taken. */
+export const insertUser = (db: Db, user: UserToWrite & { namespace: string; resource_name: string }, now: Date) =>
+  db.run(sql`
+    insert into users (user_id, namespace, resource_name, username, username_key, email, email_key, email_verified, name, locale,
+                       active, service_account, attributes, labels, annotations, search_text, created_at, updated_at)
+    values (${user.user_id}, ${user.namespace}, ${user.resource_name}, ${user.username}, ${user.username_key}, ${user.email},
+            ${user.email_key}, ${user.email_verified}, ${user.name}, ${user.locale}, ${user.active}, ${user.service_account},
+            ${JSON.stringify(user.attributes)}, ${JSON.stringify(user.labels)}, ${JSON.stringify(user.annotations)},
+            ${user.search_text}, ${now}, ${now})
+    on conflict do nothing`)
+
+/** `specChanged` makes a new generation. */
+export const updateUserRow = (db: Db, user: UserToWrite, specChanged: boolean, now: Date) =>
+  db.run(sql`
+    update users
+       set username = ${user.username},
+           username_key = ${user.username_key},
+           email = ${user.email},
+           email_key = ${user.email_key},
+           email_verified = ${user.email_verified},
+           name = ${user.name},
+           locale = ${user.locale},
+           active = ${user.active},
+           service_account = ${user.service_account},
+           attributes = ${JSON.stringify(user.attributes)},
+           labels = ${JSON.stringify(user.labels)},
+           annotations = ${JSON.stringify(user.annotations)},
+           search_text = ${user.search_text},
+           generation = generation + ${specChanged ? 1 : 0}::int,
+           resource_version = nextval('resource_version'),
+           updated_at = ${now}
+     where user_id = ${user.user_id}`)
+
+/** What is shown of these users changed elsewhere: in their groups. */
+export const bumpUsers = (db: Db, user_ids: string[], now: Date) =>
+  db.run(sql`
+    update users
+       set resource_version = nextval('resource_version'),
+           updated_at = ${now}
+     where user_id = any(${user_ids}::uuid[])`)
+
+export const deleteUserRow = (db: Db, user_id: string) =>
+  db.run(sql`
+    delete from users
+     where user_id = ${user_id}`)
+
+export const findUserRow = (db: Db, user_id: string) =>
+  db.maybeOne<UserRow>(sql`
+    select *
+      from users_shown
+     where user_id = ${user_id}`)
+
+/** Others who write the same user wait until the transaction ends. */
+export const lockUserRow = (db: Db, user_id: string) =>
+  db.maybeOne<{ user_id: string }>(sql`
+    select user_id
+      from users
+     where user_id = ${user_id}
+       for no key update`)
+
+export const findUserRowByResource = (db: Db, namespace: string, resource_name: string) =>
+  db.maybeOne<UserRow>(sql`
+    select *
+      from users_shown
+     where namespace = ${namespace}
+       and resource_name = ${resource_name}`)
+
+/** By username before e-mail address, should two users be meant. */
+export const findUserRowByLogin = (db: Db, username_key: string, email_key: string) =>
+  db.maybeOne<UserRow>(sql`
+    select *
+      from users_shown
+     where user_id = coalesce(
+             (select user_id from users where username_key = ${username_key}),
+             (select user_id from users where email_key = ${email_key}))`)
+
+/** In no order; those unknown are missing. */
+export const findUsersByKeys = (db: Db, username_keys: string[]) =>
+  db.any<{ user_id: string; username_key: string }>(sql`
+    select user_id, username_key
+      from users
+     where username_key = any(${username_keys}::text[])`)
+
+/** By id, which is the order of making; `after` is the last one seen. */
+export const listUserRows = (db: Db, after: string | null, limit: number) =>
+  db.any<UserRow>(sql`
+    select *
+      from users_shown
+     where user_id > coalesce(${after}::uuid, '00000000-0000-0000-0000-000000000000')
+     order by user_id
+     limit ${limit}`)
+
+/** Whose search text is like the pattern, by id. For patterns with three letters or digits in a row: the trigram index finds them. */
+export const searchUserRows = (db: Db, pattern: string, after: string | null, limit: number) =>
+  db.any<UserRow>(sql`
+    select *
+      from users_shown
+     where search_text like ${pattern}
+       and user_id > coalesce(${after}::uuid, '00000000-0000-0000-0000-000000000000')
+     order by user_id
+     limit ${limit}`)
+
+/** Whose username begins so, by username; `after` is the key of the last one seen, `from` and `to` bound the beginning. */
+export const listUserRowsFrom = (db: Db, { from, to, after }: { from: string; to: string; after: string }, limit: number) =>
+  db.any<UserRow & { username_key: string }>(sql`
+    select *
+      from users_shown
+     where username_key >= ${from}
+       and username_key < ${to}
+       and username_key > ${after}
+     order by username_key
+     limit ${limit}`)
+
+/** Of one namespace, by resource name; `after` is the last one seen. */
+export const listUserRowsOfNamespace = (db: Db, namespace: string, after: string, limit: number) =>
+  db.any<UserRow>(sql`
+    select *
+      from users_shown
+     where namespace = ${namespace}
+       and resource_name > ${after}
+     order by resource_name
+     limit ${limit}`)
+
+/** Users that came from manifests with all of these labels, by id. */
+export const listUserRowsByLabels = (db: Db, labels: Record<string, string>, after: string | null, limit: number) =>
+  db.any<UserRow>(sql`
+    select *
+      from users_shown
+     where labels <> '{}'
+       and labels @> ${JSON.stringify(labels)}::jsonb
+       and user_id > coalesce(${after}::uuid, '00000000-0000-0000-0000-000000000000')
+     order by user_id
+     limit ${limit}`)
