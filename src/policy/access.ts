@@ -44,6 +44,12 @@ export const canonicalKind = (name: string): string | undefined => (name === '*'
 export const mayI = (grants: Grants, right: Right): boolean =>
   grants.length > 0 && grants.every((rules) => rules.some((rule) => allows(rule, right)))
 
+/** Whether the caller may do it in some namespace: then they may know that something is not there. */
+export const mayISomewhere = (grants: Grants, { verb, kind }: Omit<Right, 'namespace'>): boolean => {
+  const namespaces = new Set(grants.flat().flatMap((rule) => rule.namespaces))
+  return [...namespaces].some((namespace) => mayI(grants, { verb, kind, namespace }))
+}
+
 /** The first thing that `rules` would give away and `grants` do not hold; undefined when everything in them is held. */
 export const findExcess = (grants: Grants, rules: readonly Rule[]): Right | undefined => {
   for (const rule of rules)

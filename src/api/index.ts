@@ -1,0 +1,32 @@
+/** Our REST as one Fastify plugin. Who calls, content types, sizes and refusals are settled here once, for every endpoint. */
+import type { FastifyPluginAsync } from 'fastify'
+import { openAuthenticator } from './authenticate.ts'
+import { client_credentials } from './client_credentials.ts'
+import type { ApiDeps } from './deps.ts'
+import { addEndpoint, type Endpoint } from './endpoint.ts'
+import { events } from './events.ts'
+import { groups } from './groups.ts'
+import { openapi } from './openapi.ts'
+import { handleProblems } from './problem.ts'
+import { tokens } from './tokens.ts'
+import { users } from './users.ts'
+
+export type { ApiDeps } from './deps.ts'
+
+/** Every endpoint, in the order in which the reference shows them. What has an address of its own stands before `resources`. */
+export const endpoints = (deps: ApiDeps): Endpoint[] => {
+  const all = [client_credentials, users, groups, tokens, events].flatMap((group) => group(deps))
+  return [...all, ...openapi(all)]
+}
+
+/** To be registered with the prefix `/api`. */
+export const buildApi =
+  (deps: ApiDeps): FastifyPluginAsync =>
+  async (app) => {
+    handleProblems(app, deps.log)
+    // Bodies arrive as bytes; each endpoint says which content types it understands.
+    app.removeAllContentTypeParsers()
+    app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+    const authenticate = openAuthenticator(deps)
+    for (const endpoint of endpoints(deps)) addEndpoint(app, { clock: deps.clock, authenticate }, endpoint)
+  }
