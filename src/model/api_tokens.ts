@@ -58,3 +58,9 @@ export const listApiTokens = (db: Db, { user_id, after, limit }: { user_id: stri
      limit ${limit}`)
 
 export const deleteApiToken = (db: Db, token_id: string) => db.run(sql`delete from api_tokens where token_id = ${token_id}`)
+
+/** Removes a batch of expired ones and answers how many. */
+export const purgeApiTokens = (db: Db, now: Date, batch: number): Promise<number> =>
+  db.run(sql`
+    delete from api_tokens
+     where token_id in (select token_id from api_tokens where expires_at <= ${now} limit ${batch} for update skip locked)`)

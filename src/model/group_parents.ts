@@ -61,3 +61,18 @@ export const listGroupsAbove = (db: Db, group_id: string, bound: number, limit: 
      where group_id in (select group_id from above where depth > 0)
      order by name_key
      limit ${limit}`)
+
+/** Names of a group and of every group above it: what its members are members of. */
+export const listNamesAbove = (db: Db, group_id: string, bound: number) =>
+  db.any<{ name: string }>(sql`
+    with recursive above (group_id, depth) as (
+      select ${group_id}::uuid, 0
+       union
+      select p.parent_id, a.depth + 1
+        from above a
+        join group_parents p on p.group_id = a.group_id
+       where a.depth < ${bound}
+    )
+    select name
+      from groups
+     where group_id in (select group_id from above)`)
