@@ -21,8 +21,8 @@ export const Application = defineKind({
     icon: webUrl.optional().describe('Address of its picture.'),
     access: z
       .strictObject({
-        groups: distinct(text(200), 1_000).optional().describe('Members of any of these groups may use it.'),
-        users: distinct(text(200), 1_000).optional().describe('These people may use it, by username.'),
+        groups: distinct(text(255), 1_000).optional().describe('Members of any of these groups may use it.'),
+        users: distinct(text(255), 1_000).optional().describe('These people may use it, by username.'),
         when: expressionText('CEL expression over user, client, network that must hold besides; one that fails refuses.')
           .superRefine((value, context) => {
             const problem = checkExpression(value, accessVariables, 'bool')

@@ -11,9 +11,9 @@ export const Group = defineKind({
   storage: 'groups',
   spec: z.strictObject({
     paused,
-    name: text(200).optional().describe('Name of the group, unique without regard to case. Default: the name of the resource.'),
-    members: distinct(text(200), 10_000).optional().describe('Usernames of its direct members. Absent: members are left as they are.'),
-    parents: distinct(text(200), 100).optional().describe('Names of the groups it is part of. Absent: they are left as they are.'),
+    name: text(255).optional().describe('Name of the group, unique without regard to case. Default: the name of the resource.'),
+    members: distinct(text(255), 10_000).optional().describe('Usernames of its direct members. Absent: members are left as they are.'),
+    parents: distinct(text(255), 100).optional().describe('Names of the groups it is part of. Absent: they are left as they are.'),
     attributes,
   }),
   references: ({ parents = [] }, namespace) =>

@@ -37,8 +37,8 @@ export const Role = defineKind({
     rules: z.array(roleRule).max(100).describe('What is allowed; what no rule allows is refused.'),
     subjects: z
       .strictObject({
-        users: distinct(text(200), 1_000).default([]).describe('Usernames.'),
-        groups: distinct(text(200), 1_000).default([]).describe('Names of groups; members of their children count.'),
+        users: distinct(text(255), 1_000).default([]).describe('Usernames.'),
+        groups: distinct(text(255), 1_000).default([]).describe('Names of groups; members of their children count.'),
       })
       .default({ users: [], groups: [] })
       .describe('Who it is given to.'),

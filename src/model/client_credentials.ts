@@ -39,6 +39,9 @@ export const hasCredential = async (db: Db, namespace: string, name: string): Pr
   (await db.maybeOne(sql`
     select from client_credentials where namespace = ${namespace} and name = ${name} and expires_at is null`)) !== undefined
 
+export const deleteCredentials = (db: Db, namespace: string, name: string) =>
+  db.run(sql`delete from client_credentials where client_kind = 'AuthClient' and namespace = ${namespace} and name = ${name}`)
+
 /** Deletes at most `limit` that are over; answers how many. */
 export const purgeCredentials = (db: Db, now: Date, limit: number) =>
   db.run(sql`

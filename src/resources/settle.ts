@@ -1,0 +1,83 @@
+/**
+ * After a change of configuration, in its transaction: what does it mean for everything else? Refuses a change that names itself
+ * out of bounds, brings every status up to date, gives secrets to clients that came into being.
+ */
+import { isDeepStrictEqual } from 'node:util'
+import { type Change, recordChange } from '#/identity/change.ts'
+import type { Resource, Status } from '#/kinds/kind.ts'
+import { Problem } from '#/lib/problem.ts'
+import type { Secret } from '#/lib/secret.ts'
+import type { Db } from '#/lib/sql.ts'
+import { deleteCredentials } from '#/model/client_credentials.ts'
+import { listAllResources, type ResourceRow, writeStatus } from '#/model/resources.ts'
+import { ensureClientSecret } from './client_secrets.ts'
+import { type Configuration, compileConfiguration } from './configuration.ts'
+import { type Parsed, parseRow } from './resource.ts'
+import { nextStatus } from './status.ts'
+
+interface Settling {
+  rootSecret: Secret
+  change: Change
+  now: Date
+  /** What was just written; refused when the fault lies in its own fields. */
+  written: { kind: string; namespace: string; name: string } | undefined
+}
+
+/** Throws Problem `invalid` with every field at fault. */
+export const settle = async (db: Db, { rootSecret, change, now, written }: Settling): Promise<void> => {
+  const rows = (await listAllResources(db)).map((row) => ({ row, parsed: parseRow(row) }))
+  const active: Resource[] = []
+  for (const { parsed } of rows) if (parsed.kind === 'active') active.push(parsed.resource)
+  const configuration = compileConfiguration(active)
+  if (written) refuseFault(configuration, written)
+  for (const { row, parsed } of rows) {
+    const status = nextStatus(row, parsed, configuration, now)
+    if (isDeepStrictEqual(row.status, status)) continue
+    if (row.kind === 'AuthClient') await provision(db, { row, parsed, status }, { rootSecret, now })
+    await writeStatus(db, row, status)
+    await recordReadiness(db, row, status, { change, now })
+  }
+}
+
+const refuseFault = ({ clients, authServerByKey }: Configuration, { kind, namespace, name }: NonNullable<Settling['written']>): void => {
+  const key = `${namespace}/${name}`
+  const fault = kind === 'AuthClient' ? clients.get(key)?.problem : kind === 'AuthServer' ? authServerByKey.get(key)?.problem : undefined
+  if (fault?.errors.length) throw new Problem('invalid', { detail: `${fault.reason}: ${fault.message}`, errors: [...fault.errors] })
+}
+
+/** A client gets its secret when it becomes Ready, keeps it while it is refused for a time, and loses it when it needs none any more. */
+const provision = async (
+  db: Db,
+  { row, parsed, status }: { row: ResourceRow; parsed: Parsed; status: Status },
+  { rootSecret, now }: Pick<Settling, 'rootSecret' | 'now'>,
+): Promise<void> => {
+  if (status.clientSecretRef !== undefined && row.status.clientSecretRef === undefined)
+    await ensureClientSecret(db, rootSecret, row.namespace, row.name, now)
+  const isReady = status.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True')
+  if (parsed.kind === 'active' && isReady && status.clientSecretRef === undefined) await deleteCredentials(db, row.namespace, row.name)
+}
+
+const readyOf = (status: Status) => status.conditions?.find(({ type }) => type === 'Ready')
+
+/** Someone else's change made it come or go: that is worth an event. */
+const recordReadiness = async (
+  db: Db,
+  row: ResourceRow,
+  status: Status,
+  { change, now }: Pick<Settling, 'change' | 'now'>,
+): Promise<void> => {
+  const before = readyOf(row.status as Status)
+  const after = readyOf(status)
+  if (!before || !after || (before.status === after.status && before.reason === after.reason)) return
+  await recordChange(
+    db,
+    change,
+    {
+      action: `${row.kind.toLowerCase()}.${after.status === 'True' ? 'ready' : 'not_ready'}`,
+      target: { kind: row.kind, name: `${row.namespace}/${row.name}` },
+      changes: { '/status/conditions/Ready': { before: before.reason, after: after.reason } },
+      data: { message: after.message },
+    },
+    now,
+  )
+}

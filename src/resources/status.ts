@@ -1,0 +1,157 @@
+/** What status says of a resource. Pure; Ready never stands for what is not. */
+import type { Condition, Resource, Status } from '#/kinds/kind.ts'
+import type { ResourceRow } from '#/model/resources.ts'
+import { renderEffectivePolicy } from '#/policy/effective_policy.ts'
+import { violations } from '#/policy/resolved_client.ts'
+import { type Configuration, type Problem, type ResolvedClient, userStoreProblem } from './configuration.ts'
+import { keyOf, type Parsed, type ResourceOf } from './resource.ts'
+
+interface Finding {
+  reason: string
+  message: string
+  ready: boolean
+  /** Further fields of status. */
+  facts?: Record<string, unknown>
+}
+
+const ready = (reason: string, message: string, facts: Record<string, unknown> = {}): Finding => ({ reason, message, ready: true, facts })
+
+const notReady = ({ reason, message }: Omit<Problem, 'errors'>, facts: Record<string, unknown> = {}): Finding => ({
+  reason,
+  message,
+  ready: false,
+  facts,
+})
+
+/** Many clients make a long list; the count tells how many there are. */
+const mostListed = 100
+
+const named = ({ metadata }: { metadata: { namespace: string; name: string } }) => ({ namespace: metadata.namespace, name: metadata.name })
+
+const finders: Record<string, (resource: Resource, configuration: Configuration) => Finding> = {
+  UserStore: (resource) => {
+    // Kinds are told apart by their names; the compiler can't follow that through a Map.
+    const found = userStoreProblem(resource as unknown as ResourceOf<'UserStore'>)
+    return found ? notReady(found) : ready('Available', 'people live in PostgreSQL')
+  },
+
+  AuthServer: ({ metadata }, { authServerByKey }) => {
+    const server = authServerByKey.get(`${metadata.namespace}/${metadata.name}`)
+    if (!server) return notReady({ reason: 'NotServed', message: 'it is not in force' })
+    const facts = {
+      issuer: server.issuerUrl,
+      policies: server.policies.map(named),
+      effectivePolicy: renderEffectivePolicy(server.policy),
+    }
+    return server.problem
+      ? notReady(server.problem, facts)
+      : ready(
+          'Serving',
+          server.policies.length
+            ? `${server.policies.length} AuthPolicies selected`
+            : 'no AuthPolicy is selected: the strict built-in policy governs',
+          facts,
+        )
+  },
+
+  AuthClient: ({ metadata }, { clients }) => {
+    const client = clients.get(`${metadata.namespace}/${metadata.name}`)
+    if (!client) return notReady({ reason: 'NotServed', message: 'it is not in force' })
+    const facts = {
+      clientId: client.clientId,
+      ...(client.authServer ? { issuer: client.authServer.issuerUrl, effectivePolicy: renderEffectivePolicy(client.policy) } : {}),
+    }
+    if (client.problem) return notReady(client.problem, facts)
+    return ready('ClientProvisioned', 'the client may use its AuthServer', {
+      ...facts,
+      ...(client.usesSecret ? { clientSecretRef: { name: `${metadata.name}-client-secret` } } : {}),
+    })
+  },
+
+  AuthPolicy: ({ metadata }, { governed }) => {
+    const clients = governed.get(`${metadata.namespace}/${metadata.name}`) ?? []
+    const outside = clients.flatMap((client) => violationOf(client))
+    return ready(
+      'InForce',
+      `governs ${clients.length} ${clients.length === 1 ? 'client' : 'clients'}, of which ${outside.length} stand outside`,
+      {
+        governed: { count: clients.length, clients: clients.slice(0, mostListed).map(({ resource }) => named(resource)) },
+        violations: outside.slice(0, mostListed),
+      },
+    )
+  },
+
+  Role: () => ready('InForce', 'its rules are in force'),
+
+  ClaimMapper: (resource, { authServerByKey }) => {
+    const { spec, metadata } = resource as unknown as ResourceOf<'ClaimMapper'>
+    const server = `${spec.authServerRef.namespace ?? metadata.namespace}/${spec.authServerRef.name}`
+    return authServerByKey.has(server)
+      ? ready('InForce', `adds to the tokens of AuthServer ${server}`)
+      : notReady({ reason: 'AuthServerNotFound', message: `there is no AuthServer ${server}` })
+  },
+
+  Application: (resource, { authServerByKey, clients }) => {
+    const { spec, metadata } = resource as unknown as ResourceOf<'Application'>
+    const server = `${spec.authServerRef.namespace ?? metadata.namespace}/${spec.authServerRef.name}`
+    if (!authServerByKey.has(server)) return notReady({ reason: 'AuthServerNotFound', message: `there is no AuthServer ${server}` })
+    const ref = spec.authClientRef
+    const clientName = ref && `${ref.namespace ?? metadata.namespace}/${ref.name}`
+    const client = clientName === undefined ? undefined : clients.get(clientName)
+    if (clientName !== undefined && !client)
+      return notReady({ reason: 'AuthClientNotFound', message: `there is no AuthClient ${clientName}` })
+    if (client?.problem) return notReady({ reason: 'AuthClientNotReady', message: `AuthClient ${clientName}: ${client.problem.message}` })
+    return ready('Shown', 'people find it in the portal')
+  },
+}
+
+const violationOf = (client: ResolvedClient) => {
+  const found = violations(client)
+  return found.length ? [{ ...named(client.resource), fields: found.map(({ field, value }) => `${field}: ${value}`) }] : []
+}
+
+const findingOf = (row: ResourceRow, parsed: Parsed, configuration: Configuration): Finding => {
+  if (parsed.kind === 'broken') return notReady({ reason: 'NotUnderstood', message: parsed.problem.slice(0, 1_000) })
+  if (parsed.kind === 'inactive') return notReady({ reason: 'Paused', message: 'it was made paused, and never was in force' })
+  const resource = configuration.resources.get(keyOf(row.kind, row.namespace, row.name))
+  const find = finders[row.kind]
+  return resource && find ? find(resource, configuration) : notReady({ reason: 'NotServed', message: 'it is not in force' })
+}
+
+/** The status as it should be stored: equal to the one before when nothing about it changed. */
+export const nextStatus = (row: ResourceRow, parsed: Parsed, configuration: Configuration, now: Date): Status => {
+  const { ready: isReady, reason, message, facts = {} } = findingOf(row, parsed, configuration)
+  const observedGeneration = Number(row.active_generation ?? row.generation)
+  const isPaused = row.spec.paused === true
+  const before = (row.status as Status).conditions ?? []
+  const condition = (type: string, status: Condition['status'], why: { reason: string; message: string }): Condition => {
+    const old = before.find((known) => known.type === type)
+    return {
+      type,
+      status,
+      ...why,
+      lastTransitionTime: old?.status === status ? old.lastTransitionTime : now.toISOString(),
+      observedGeneration,
+    }
+  }
+  return JSON.parse(
+    JSON.stringify({
+      observedGeneration,
+      conditions: [
+        condition('Ready', isReady ? 'True' : 'False', { reason, message }),
+        ...(isPaused || before.some(({ type }) => type === 'Paused')
+          ? [
+              condition(
+                'Paused',
+                isPaused ? 'True' : 'False',
+                isPaused
+                  ? { reason: 'Paused', message: `changes since generation ${observedGeneration} wait` }
+                  : { reason: 'NotPaused', message: 'changes are in force at once' },
+              ),
+            ]
+          : []),
+      ],
+      ...facts,
+    }),
+  ) as Status
+}

@@ -1,0 +1,77 @@
+/** Kinds that live in the table `resources`. Each change is followed, in the same transaction, by the status of whatever depends on it. */
+import { isDeepStrictEqual } from 'node:util'
+import { changesBetween } from '#/events/changes.ts'
+import { recordChange } from '#/identity/change.ts'
+import { pageLimit, pageOf, parseCursor } from '#/identity/page.ts'
+import type { Resource } from '#/kinds/kind.ts'
+import { deleteResource, findResource, listResources, lockConfiguration, type ResourceRow, writeResource } from '#/model/resources.ts'
+import { renderRow } from '../resource.ts'
+import { settle } from '../settle.ts'
+import type { ResourceStore, Stored } from './store.ts'
+
+const stored = (row: ResourceRow): Stored => ({ resource: renderRow(row), id: undefined })
+
+const targetOf = ({ kind, metadata }: Resource) => ({ kind, name: `${metadata.namespace}/${metadata.name}` })
+
+/** What of a resource someone writes. */
+const written = ({ metadata, spec }: Resource) => ({ metadata: { labels: metadata.labels, annotations: metadata.annotations }, spec })
+
+export const configurationRows: ResourceStore = {
+  lock: async (db) => {
+    await lockConfiguration(db)
+  },
+
+  find: async (db, kind, namespace, name) => {
+    const row = await findResource(db, kind.kind, namespace, name)
+    return row && stored(row)
+  },
+
+  list: async (db, kind, { namespace, labels = {}, cursor, limit }) => {
+    const size = pageLimit(limit)
+    const [afterNamespace = '', afterName = ''] = parseCursor(cursor, ['text', 'text']) ?? []
+    const rows = await listResources(db, {
+      kind: kind.kind,
+      namespace: namespace ?? null,
+      labels,
+      after: [afterNamespace, afterName],
+      limit: size + 1,
+    })
+    return pageOf(rows, size, (row) => [row.namespace, row.name], stored)
+  },
+
+  write: async (db, desired, existing, { rootSecret, change, now }) => {
+    const { kind, namespace, name, labels, annotations, spec, parsed } = desired
+    if (existing && isDeepStrictEqual(written(existing.resource), { metadata: { labels, annotations }, spec })) {
+      // A policy may have changed since: what was written long ago is still refused today.
+      await settle(db, { rootSecret, change, now, written: { kind: kind.kind, namespace, name } })
+      return existing
+    }
+    const row = await writeResource(db, { kind: kind.kind, namespace, name, labels, annotations, spec, paused: parsed.paused }, now)
+    const after = renderRow(row)
+    await recordChange(
+      db,
+      change,
+      {
+        action: `${kind.singular}.${existing ? 'updated' : 'created'}`,
+        target: targetOf(after),
+        changes: changesBetween(existing ? written(existing.resource) : {}, written(after)),
+      },
+      now,
+    )
+    await settle(db, { rootSecret, change, now, written: { kind: kind.kind, namespace, name } })
+    const settled = await findResource(db, kind.kind, namespace, name)
+    return settled ? stored(settled) : { resource: after, id: undefined }
+  },
+
+  remove: async (db, { resource }, { rootSecret, change, now }) => {
+    const { kind, metadata } = resource
+    await deleteResource(db, kind, metadata.namespace, metadata.name)
+    await recordChange(
+      db,
+      change,
+      { action: `${kind.toLowerCase()}.deleted`, target: targetOf(resource), changes: changesBetween(written(resource), {}) },
+      now,
+    )
+    await settle(db, { rootSecret, change, now, written: undefined })
+  },
+}
