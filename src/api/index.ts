@@ -1,13 +1,16 @@
 /** Our REST as one Fastify plugin. Who calls, content types, sizes and refusals are settled here once, for every endpoint. */
 import type { FastifyPluginAsync } from 'fastify'
+import { apply } from './apply.ts'
 import { openAuthenticator } from './authenticate.ts'
 import { client_credentials } from './client_credentials.ts'
 import type { ApiDeps } from './deps.ts'
 import { addEndpoint, type Endpoint } from './endpoint.ts'
 import { events } from './events.ts'
+import { exporting } from './export.ts'
 import { groups } from './groups.ts'
 import { openapi } from './openapi.ts'
 import { handleProblems } from './problem.ts'
+import { resources } from './resources.ts'
 import { tokens } from './tokens.ts'
 import { users } from './users.ts'
 
@@ -15,7 +18,7 @@ export type { ApiDeps } from './deps.ts'
 
 /** Every endpoint, in the order in which the reference shows them. What has an address of its own stands before `resources`. */
 export const endpoints = (deps: ApiDeps): Endpoint[] => {
-  const all = [client_credentials, users, groups, tokens, events].flatMap((group) => group(deps))
+  const all = [apply, exporting, resources, client_credentials, users, groups, tokens, events].flatMap((group) => group(deps))
   return [...all, ...openapi(all)]
 }
 
