@@ -1,11 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { fastify } from 'fastify'
+import { type FastifyReply, fastify } from 'fastify'
 import { type ApiDeps, buildApi } from '#/api/index.ts'
 import { type FlowRoutesDeps, flowRoutes } from '#/flow/routes.ts'
 import { getCaller } from '#/lib/http.ts'
-import { type PortalDeps, portalRoutes } from '#/portal/routes.ts'
 
-export type CoreDeps = ApiDeps & FlowRoutesDeps & PortalDeps
+export type CoreDeps = ApiDeps & FlowRoutesDeps
 
 export interface Core {
   handle(request: IncomingMessage, response: ServerResponse): void
@@ -19,11 +18,11 @@ export const openCore = async (deps: CoreDeps): Promise<Core> => {
     bodyLimit: 1024 * 1024,
     genReqId: (request) => getCaller(request).requestId,
     // Malformed percent-encoding in a path is a path that names nothing.
-    frameworkErrors: (_error, _request, reply) => reply.code(404).send(),
+    // The cast: here the reply's type knows of no status it may have.
+    frameworkErrors: (_error, _request, reply) => (reply as FastifyReply).code(404).send(),
     routerOptions: { maxParamLength: 512 },
   })
   await app.register(flowRoutes(deps))
-  await app.register(portalRoutes(deps))
   await app.register(buildApi(deps), { prefix: '/api' })
   await app.ready()
   return {
