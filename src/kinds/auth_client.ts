@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { distinct, duration, paused, redirectUriProblem, reference, scopeToken, text, webUrl } from './fields.ts'
+import { always, distinct, duration, paused, redirectUriProblem, reference, scopeToken, stringsOf, text, webUrl } from './fields.ts'
 import { defineKind } from './kind.ts'
 import { authMethod, clientSigningAlg, grantType, responseType, serverSigningAlg } from './oauth.ts'
 
@@ -21,6 +21,64 @@ const jwks = z
           context.addIssue({ code: 'custom', path: ['keys', index, member], message: 'is a private member; send public keys only' })
   })
   .meta({ crd: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } })
+
+/** As much of a spec as there is: a field may be missing or of another type. */
+interface Incomplete {
+  readonly clientType?: unknown
+  readonly redirectUris?: unknown
+  readonly postLogoutRedirectUris?: unknown
+  readonly grantTypes?: unknown
+  readonly responseTypes?: unknown
+  readonly tokenEndpointAuthMethod?: unknown
+  readonly tokenEndpointAuthSigningAlg?: unknown
+  readonly jwks?: unknown
+  readonly jwksUri?: unknown
+  readonly subjectType?: unknown
+  readonly sectorIdentifierUri?: unknown
+}
+
+/** What fields demand of one another. */
+const checkTogether = (spec: Incomplete, context: z.core.$RefinementCtx): void => {
+  const refuse = (path: (string | number)[], message: string) => context.addIssue({ code: 'custom', path, message })
+  const { clientType, tokenEndpointAuthMethod: method, tokenEndpointAuthSigningAlg: alg } = spec
+  const redirectUris = stringsOf(spec.redirectUris)
+  const grants = spec.grantTypes === undefined ? undefined : stringsOf(spec.grantTypes).map(([, grant]) => grant)
+  const type = clientType === 'public' ? 'public' : 'confidential'
+
+  for (const field of ['redirectUris', 'postLogoutRedirectUris'] as const)
+    for (const [index, uri] of stringsOf(spec[field])) {
+      const problem = redirectUriProblem(uri, type)
+      if (problem) refuse([field, index], problem)
+    }
+
+  if (type === 'public' && method !== undefined && method !== 'none')
+    refuse(['tokenEndpointAuthMethod'], 'a public client cannot authenticate: wants none')
+  if (type === 'confidential' && method === 'none') refuse(['tokenEndpointAuthMethod'], 'none is for public clients')
+  if (spec.jwks !== undefined && spec.jwksUri !== undefined) refuse(['jwksUri'], 'wants either jwks or jwksUri')
+  if (method === 'private_key_jwt' && spec.jwks === undefined && spec.jwksUri === undefined)
+    refuse(['jwks'], 'private_key_jwt needs jwks or jwksUri')
+  if (typeof alg === 'string') {
+    if (method !== 'private_key_jwt' && method !== 'client_secret_jwt')
+      refuse(['tokenEndpointAuthSigningAlg'], 'belongs to private_key_jwt or client_secret_jwt')
+    else if (alg.startsWith('HS') !== (method === 'client_secret_jwt')) refuse(['tokenEndpointAuthSigningAlg'], `does not fit ${method}`)
+  }
+
+  if (type === 'public' && grants?.includes('client_credentials'))
+    refuse(['grantTypes', grants.indexOf('client_credentials')], 'client_credentials needs a confidential client')
+  if (grants?.some((grant) => grant === 'authorization_code' || grant === 'implicit') && redirectUris.length === 0)
+    refuse(['redirectUris'], 'authorization_code and implicit need at least one')
+  for (const [index, responseTypeWanted] of stringsOf(spec.responseTypes)) {
+    const words = responseTypeWanted.split(' ')
+    if (grants && words.includes('code') && !grants.includes('authorization_code'))
+      refuse(['responseTypes', index], 'needs the grant authorization_code')
+    if (grants && (words.includes('id_token') || words.includes('token')) && !grants.includes('implicit'))
+      refuse(['responseTypes', index], 'needs the grant implicit')
+  }
+
+  const hosts = new Set(redirectUris.flatMap(([, uri]) => (URL.canParse(uri) ? [new URL(uri).host] : [])))
+  if (spec.subjectType === 'pairwise' && spec.sectorIdentifierUri === undefined && hosts.size > 1)
+    refuse(['sectorIdentifierUri'], 'is needed for pairwise subjects with redirect addresses on several hosts')
+}
 
 export const AuthClient = defineKind({
   kind: 'AuthClient',
@@ -106,42 +164,7 @@ export const AuthClient = defineKind({
         .optional()
         .describe('How long its old secret stays valid after a rotation. Absent: what the policy says.'),
     })
-    .superRefine((spec, context) => {
-      const refuse = (path: (string | number)[], message: string) => context.addIssue({ code: 'custom', path, message })
-      for (const field of ['redirectUris', 'postLogoutRedirectUris'] as const)
-        for (const [index, uri] of spec[field].entries()) {
-          const problem = redirectUriProblem(uri, spec.clientType)
-          if (problem) refuse([field, index], problem)
-        }
-      const method = spec.tokenEndpointAuthMethod
-      if (spec.clientType === 'public' && method !== undefined && method !== 'none')
-        refuse(['tokenEndpointAuthMethod'], 'a public client cannot authenticate: wants none')
-      if (spec.clientType === 'confidential' && method === 'none') refuse(['tokenEndpointAuthMethod'], 'none is for public clients')
-      if (spec.jwks && spec.jwksUri) refuse(['jwksUri'], 'wants either jwks or jwksUri')
-      if (method === 'private_key_jwt' && !spec.jwks && !spec.jwksUri) refuse(['jwks'], 'private_key_jwt needs jwks or jwksUri')
-      const alg = spec.tokenEndpointAuthSigningAlg
-      if (alg && method !== 'private_key_jwt' && method !== 'client_secret_jwt')
-        refuse(['tokenEndpointAuthSigningAlg'], 'belongs to private_key_jwt or client_secret_jwt')
-      else if (alg && alg.startsWith('HS') !== (method === 'client_secret_jwt'))
-        refuse(['tokenEndpointAuthSigningAlg'], `does not fit ${method}`)
-      if (spec.clientType === 'public' && spec.grantTypes?.includes('client_credentials'))
-        refuse(['grantTypes', spec.grantTypes.indexOf('client_credentials')], 'client_credentials needs a confidential client')
-      if (spec.grantTypes?.some((grant) => grant === 'authorization_code' || grant === 'implicit') && spec.redirectUris.length === 0)
-        refuse(['redirectUris'], 'authorization_code and implicit need at least one')
-      for (const [index, type] of (spec.responseTypes ?? []).entries()) {
-        const words = type.split(' ')
-        if (spec.grantTypes && words.includes('code') && !spec.grantTypes.includes('authorization_code'))
-          refuse(['responseTypes', index], 'needs the grant authorization_code')
-        if (spec.grantTypes && (words.includes('id_token') || words.includes('token')) && !spec.grantTypes.includes('implicit'))
-          refuse(['responseTypes', index], 'needs the grant implicit')
-      }
-      if (
-        spec.subjectType === 'pairwise' &&
-        !spec.sectorIdentifierUri &&
-        new Set(spec.redirectUris.filter((uri) => URL.canParse(uri)).map((uri) => new URL(uri).host)).size > 1
-      )
-        refuse(['sectorIdentifierUri'], 'is needed for pairwise subjects with redirect addresses on several hosts')
-    }),
+    .superRefine(checkTogether, always),
   references: ({ authServerRef }, namespace) => [
     { kind: 'AuthServer', namespace: authServerRef.namespace ?? namespace, name: authServerRef.name, pointer: '/spec/authServerRef' },
   ],

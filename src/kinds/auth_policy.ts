@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { distinct, duration, labelSelector, paused, scopeToken, text } from './fields.ts'
+import { always, distinct, duration, labelSelector, paused, scopeToken, text } from './fields.ts'
 import { defineKind } from './kind.ts'
 import { authMethod, grantType, responseType } from './oauth.ts'
 
@@ -63,6 +63,7 @@ export const AuthPolicy = defineKind({
           .refine(({ enabled, schedule }) => !enabled || schedule !== undefined, {
             path: ['schedule'],
             message: 'is needed when rotation is enabled',
+            ...always,
           })
           .optional()
           .describe('Rotation of client secrets.'),

@@ -17,6 +17,15 @@ export const paused = z
   .default(false)
   .describe('Stop acting on changes of this resource until it is false again; what was in force before stays in force.')
 
+/**
+ * Rules over several fields are asked even when a field by itself is wrong already, so that one answer names every mistake; they
+ * must bear fields of any type.
+ */
+export const always = { when: ({ value }: { value: unknown }) => typeof value === 'object' && value !== null && !Array.isArray(value) }
+
+export const stringsOf = (value: unknown): [index: number, text: string][] =>
+  Array.isArray(value) ? [...value.entries()].filter((entry): entry is [number, string] => typeof entry[1] === 'string') : []
+
 export const text = (max: number) => z.string().min(1).max(max)
 
 /** `15m`, `720h`, `1h30m`. */

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { paused, reference, secretRef, text } from './fields.ts'
+import { always, paused, reference, secretRef, text } from './fields.ts'
 import { defineKind } from './kind.ts'
 
 const dn = text(2_000)
@@ -46,13 +46,15 @@ export const UserStore = defineKind({
         .refine(({ server, directoryRef }) => (server === undefined) !== (directoryRef === undefined), {
           path: ['server'],
           message: 'wants either server or directoryRef',
+          ...always,
         })
         .optional()
         .describe('The directory, when type is ldap.'),
     })
-    .refine(({ type, ldap }) => (type === 'ldap') === (ldap !== undefined), {
+    .refine(({ type, ldap }) => (type !== 'ldap' && type !== 'postgres') || (type === 'ldap') === (ldap !== undefined), {
       path: ['ldap'],
       message: 'belongs to type ldap and is needed there',
+      ...always,
     }),
 })
 

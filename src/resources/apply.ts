@@ -11,6 +11,7 @@ import { type Manifest, type ManifestError, manifestsOf, parseManifests } from '
 import { orderByReference } from './plan.ts'
 import { findPrunable } from './prune.ts'
 import { keyOf } from './resource.ts'
+import { NotProvisioned } from './settle.ts'
 import { removeResource, type WriteResult, writeDesired } from './write.ts'
 
 export interface ApplyResult {
@@ -86,9 +87,14 @@ const applyChecked = async (
 ): Promise<ApplyResult[]> => {
   const results: ApplyResult[] = []
   const wanted: { desired: Desired; index: number }[] = []
-  const refuse = (index: number, { kind, namespace, name }: { kind: string; namespace: string; name: string }, errors: ManifestError[]) => {
+  const refuse = (
+    index: number,
+    { kind, namespace, name }: { kind: string; namespace: string; name: string },
+    errors: ManifestError[],
+    status: Status = {},
+  ) => {
     const lineOf = manifests[index]?.lineOf
-    results[index] = { kind, namespace, name, result: 'refused', errors: errors.map((error) => withLine(error, lineOf)), status: {} }
+    results[index] = { kind, namespace, name, result: 'refused', errors: errors.map((error) => withLine(error, lineOf)), status }
   }
   for (const [index, item] of checked.entries()) {
     if (item.ok) wanted.push({ desired: item.desired, index })
@@ -105,7 +111,7 @@ const applyChecked = async (
       )
       results[index] = { kind, namespace, name, result, errors: [], status: resource.status }
     } catch (error) {
-      refuse(index, { kind, namespace, name }, errorsOf(error))
+      refuse(index, { kind, namespace, name }, errorsOf(error), statusOf(error, now))
     }
   }
   return results
@@ -128,6 +134,23 @@ const errorsOf = (error: unknown): ManifestError[] => {
   if (!(error instanceof Problem) || error.status >= 500) throw error
   return error.errors.length ? error.errors : [{ pointer: '', detail: error.detail }]
 }
+
+/** The status that it would have; nothing of it was stored. */
+const statusOf = (error: unknown, now: Date): Status =>
+  error instanceof NotProvisioned
+    ? {
+        conditions: [
+          {
+            type: 'Ready',
+            status: 'False',
+            reason: error.reason,
+            message: error.why,
+            lastTransitionTime: now.toISOString(),
+            observedGeneration: 0,
+          },
+        ],
+      }
+    : {}
 
 const withLine = (error: ManifestError, lineOf: Manifest['lineOf'] | undefined): ManifestError => {
   const line = error.line ?? lineOf?.(error.pointer)

@@ -11,7 +11,7 @@ import type { Db } from '#/lib/sql.ts'
 import { deleteCredentials } from '#/model/client_credentials.ts'
 import { listAllResources, type ResourceRow, writeStatus } from '#/model/resources.ts'
 import { ensureClientSecret } from './client_secrets.ts'
-import { type Configuration, compileConfiguration } from './configuration.ts'
+import { type Configuration, compileConfiguration, type Problem as Fault } from './configuration.ts'
 import { type Parsed, parseRow } from './resource.ts'
 import { nextStatus } from './status.ts'
 
@@ -42,7 +42,18 @@ export const settle = async (db: Db, { rootSecret, change, now, written }: Settl
 const refuseFault = ({ clients, authServerByKey }: Configuration, { kind, namespace, name }: NonNullable<Settling['written']>): void => {
   const key = `${namespace}/${name}`
   const fault = kind === 'AuthClient' ? clients.get(key)?.problem : kind === 'AuthServer' ? authServerByKey.get(key)?.problem : undefined
-  if (fault?.errors.length) throw new Problem('invalid', { detail: `${fault.reason}: ${fault.message}`, errors: [...fault.errors] })
+  if (fault?.errors.length) throw new NotProvisioned(fault)
+}
+
+/** The refusal of what would not be Ready through its own fault; carries the reason that status would give. */
+export class NotProvisioned extends Problem {
+  readonly reason: string
+  readonly why: string
+  constructor({ reason, message, errors }: Fault) {
+    super('invalid', { detail: `${reason}: ${message}`, errors: [...errors] })
+    this.reason = reason
+    this.why = message
+  }
 }
 
 /** A client gets its secret when it becomes Ready, keeps it while it is refused for a time, and loses it when it needs none any more. */
