@@ -80,7 +80,7 @@ const fapi2 = (names: [string, string]) => (world: World) => {
   const client = (name: string) => {
     const key = keys[name]
     if (!key) throw new Error(`no key was made for ${name}`)
-    return { client_id: clients[name]?.client_id, scope: 'openid profile email', jwks: { keys: [key] } }
+    return { client_id: clients[name]?.client_id, scope: 'openid profile email offline_access', jwks: { keys: [key] } }
   }
   return {
     alias: 'signet-fapi2',

@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import type { Signet } from '../../support/signet.ts'
+import type { World } from './configuration.ts'
+import { type PlanName, plans } from './plans.ts'
+import { rotateKeys } from './rotate_keys.ts'
+import { isHeld, runPlan, summary } from './run_plan.ts'
+import { openSuite } from './suite.ts'
+import { findPlace, openWorld } from './world.ts'
+
+const place = findPlace(process.env)
+const wanted = (process.env.OIDF_PLANS?.split(/[\s,]+/) ?? Object.keys(plans)).filter((name): name is PlanName =>
+  Object.hasOwn(plans, name),
+)
+
+describe(
+  'The OpenID Foundation’s conformance suite',
+  place ? { timeout: 3_600_000 } : { skip: 'needs a suite: set OIDF_SUITE_URL (test/interop/conformance/README.md)' },
+  () => {
+    let opened: { world: World; signet: Signet }
+    before(async () => {
+      if (place) opened = await openWorld(place)
+    })
+    after(() => opened?.signet.stop())
+    for (const plan of wanted)
+      test(`${plan} holds`, { timeout: 1_800_000 }, async ({ diagnostic }) => {
+        assert(place)
+        const report = await runPlan(plan, {
+          suite: openSuite(place.suite, process.env.OIDF_SUITE_TOKEN),
+          world: opened.world,
+          whileWaiting: { 'oidcc-server-rotate-keys': () => rotateKeys(opened.signet) },
+        })
+        diagnostic(summary(report))
+        assert.deepEqual(
+          report.modules.filter((module) => !isHeld(module)),
+          [],
+        )
+      })
+  },
+)
