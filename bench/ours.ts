@@ -88,7 +88,10 @@ export const startOurs = async (databaseUrl: string, folder: string): Promise<Ou
     SIGNET_BOOTSTRAP_PASSWORD: randomBytes(16).toString('base64url'),
   })
   const secretKey = randomBytes(48).toString('base64')
-  await startProgram(['src/cli/main.ts', 'migrate'], environment(port, 0)).ended()
+  // `up` brings the database up to date and makes what a first start makes; a server alone finds it there.
+  const first = startProgram(['src/cli/main.ts', 'up'], environment(port, await freePort()))
+  await Promise.race([isReady(origin), first.endedEarly()])
+  await first.stop()
   const server = startProgram(['src/cli/main.ts', 'server'], environment(port, await freePort()))
   await Promise.race([isReady(origin), server.endedEarly()])
 
