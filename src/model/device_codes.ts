@@ -1,0 +1,77 @@
+import { type Db, sql } from '#/lib/sql.ts'
+import type { StoredPayload } from './grants.ts'
+
+export interface DeviceCodeToStore {
+  code_hash: Buffer
+  /** Undefined: as it was when the code was made. */
+  user_code_hash: Buffer | undefined
+  sealed_code: Buffer
+  issuer: string
+  grant_id: string | null
+  session_uid: string | null
+  payload: StoredPayload
+  expires_at: Date
+}
+
+export interface FoundDeviceCode {
+  sealed_code: Buffer
+  payload: StoredPayload
+  expires_at: Date
+  consumed_at: Date | null
+}
+
+export const storeDeviceCode = (db: Db, code: DeviceCodeToStore & { user_code_hash: Buffer }) =>
+  db.run(sql`
+    insert into device_codes (code_hash, user_code_hash, sealed_code, issuer, grant_id, session_uid, payload, expires_at)
+    values (${code.code_hash}, ${code.user_code_hash}, ${code.sealed_code}, ${code.issuer}, ${code.grant_id}, ${code.session_uid},
+            ${JSON.stringify(code.payload)}, ${code.expires_at})`)
+
+/** What a person decided on it. Only while nothing was decided and nothing consumed: the first decision stands. */
+export const updateDeviceCode = (db: Db, code: DeviceCodeToStore) =>
+  db.run(sql`
+    update device_codes
+       set grant_id = ${code.grant_id},
+           session_uid = ${code.session_uid},
+           payload = ${JSON.stringify(code.payload)}
+     where code_hash = ${code.code_hash}
+       and consumed_at is null
+       and not (payload ? 'accountId')
+       and not (payload ? 'error')`)
+
+export const findDeviceCode = (db: Db, { code_hash, issuer }: { code_hash: Buffer; issuer: string }) =>
+  db.maybeOne<FoundDeviceCode>(sql`
+    select sealed_code, payload, expires_at, consumed_at
+      from device_codes
+     where code_hash = ${code_hash}
+       and issuer = ${issuer}`)
+
+export const findDeviceCodeByUserCode = (db: Db, { user_code_hash, issuer }: { user_code_hash: Buffer; issuer: string }) =>
+  db.maybeOne<FoundDeviceCode>(sql`
+    select sealed_code, payload, expires_at, consumed_at
+      from device_codes
+     where user_code_hash = ${user_code_hash}
+       and issuer = ${issuer}`)
+
+/** 1 for the one that consumed it, 0 for everyone else, however many try at once. */
+export const consumeDeviceCode = (db: Db, code_hash: Buffer, now: Date) =>
+  db.run(sql`
+    update device_codes
+       set consumed_at = ${now}
+     where code_hash = ${code_hash}
+       and consumed_at is null`)
+
+export const deleteDeviceCode = (db: Db, code_hash: Buffer) =>
+  db.run(sql`
+    delete from device_codes
+     where code_hash = ${code_hash}`)
+
+export const purgeDeviceCodes = (db: Db, now: Date, batch: number) =>
+  db.run(sql`
+    delete from device_codes
+     where code_hash in (
+       select code_hash
+         from device_codes
+        where expires_at <= ${now}
+        order by expires_at
+        limit ${batch}
+          for update skip locked)`)

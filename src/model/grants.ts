@@ -1,0 +1,138 @@
+import { type Db, sql } from '#/lib/sql.ts'
+
+/** What is kept under `oidc-provider`'s own names, without identifiers that are secret. */
+export type StoredPayload = Record<string, unknown>
+
+/** The living person of a grant, as the view `grant_holders` shows them with it. */
+export interface Holder {
+  user_id: string
+  namespace: string
+  resource_name: string
+  username: string
+  email: string | null
+  email_verified: boolean
+  name: string | null
+  locale: string | null
+  attributes: Record<string, unknown>
+  labels: Record<string, string>
+  service_account: boolean
+  updated_at: Date
+}
+
+export interface GrantWithHolder extends Holder {
+  grant_id: string
+  issuer: string
+  grant_payload: StoredPayload
+  grant_expires_at: Date
+}
+
+/** The session that a token lives in, if it still does. */
+export interface OwnSession {
+  session_payload: StoredPayload | null
+  session_expires_at: Date | null
+}
+
+export interface GrantToStore {
+  grant_id: string
+  user_id: string
+  issuer: string
+  client_id: string
+  parent_grant_id: string | null
+  payload: StoredPayload
+  expires_at: Date
+}
+
+export const storeGrant = (db: Db, grant: GrantToStore, now: Date) =>
+  db.run(sql`
+    insert into grants (grant_id, user_id, issuer, client_id, parent_grant_id, payload, created_at, expires_at)
+    values (${grant.grant_id}, ${grant.user_id}, ${grant.issuer}, ${grant.client_id}, ${grant.parent_grant_id}, ${JSON.stringify(grant.payload)},
+            ${now}, ${grant.expires_at})
+    on conflict (grant_id) do update
+       set payload = excluded.payload,
+           expires_at = greatest(grants.expires_at, excluded.expires_at)
+     where grants.user_id = excluded.user_id
+       and grants.issuer = excluded.issuer
+       and grants.client_id = excluded.client_id`)
+
+/** Undefined when it was revoked or its person is gone or not active. */
+export const findGrant = (db: Db, { grant_id, issuer }: { grant_id: string; issuer: string }) =>
+  db.maybeOne<GrantWithHolder>(sql`
+    select h.*
+      from grant_holders h
+     where h.grant_id = ${grant_id}
+       and h.issuer = ${issuer}`)
+
+/** What a JWT says of itself is believed for its signature; that it still holds, this one statement tells. */
+export const findGrantOfToken = (
+  db: Db,
+  token: { grant_id: string; session_uid: string | null; jti_hash: Buffer; issuer: string },
+  now: Date,
+) =>
+  db.maybeOne<GrantWithHolder & OwnSession>(sql`
+    select h.*, s.payload as session_payload, s.expires_at as session_expires_at
+      from grant_holders h
+      left join sessions s on s.uid = ${token.session_uid} and s.expires_at > ${now}
+     where h.grant_id = ${token.grant_id}
+       and h.issuer = ${token.issuer}
+       and not exists (select from revoked_tokens r where r.jti_hash = ${token.jti_hash})`)
+
+/** Ends everything that was issued under it. */
+export const revokeGrant = (db: Db, grant_id: string) =>
+  db.maybeOne<{ user_id: string; client_id: string }>(sql`
+    delete from grants
+     where grant_id = ${grant_id}
+    returning user_id, client_id`)
+
+export const revokeGrantsOfClient = (db: Db, { issuer, client_id }: { issuer: string; client_id: string }) =>
+  db.run(sql`
+    delete from grants
+     where issuer = ${issuer}
+       and client_id = ${client_id}`)
+
+export const purgeGrants = (db: Db, now: Date, batch: number) =>
+  db.run(sql`
+    delete from grants
+     where grant_id in (
+       select grant_id
+         from grants
+        where expires_at <= ${now}
+        order by expires_at
+        limit ${batch}
+          for update skip locked)`)
+
+/** A browser's session with its living person, and the grant that a client has in it: all that an authorization request asks for. */
+export const findSessionWithGrant = (
+  db: Db,
+  { token_hash, issuer, client_id }: { token_hash: Buffer; issuer: string; client_id: string | null },
+  now: Date,
+) =>
+  db.maybeOne<FoundSession>(sql`
+    select s.uid, s.payload, s.expires_at, s.last_used_at, s.user_id as session_user_id,
+           u.user_id, u.namespace, u.resource_name, u.username, u.email, u.email_verified, u.name, u.locale, u.attributes, u.labels,
+           u.service_account, u.updated_at,
+           g.grant_id, g.issuer, g.payload as grant_payload, g.expires_at as grant_expires_at
+      from sessions s
+      left join users u on u.user_id = s.user_id and u.active
+      left join grants g on g.grant_id = s.payload -> 'authorizations' -> ${client_id}::text ->> 'grantId'
+                        and g.user_id = s.user_id
+                        and g.issuer = ${issuer}
+     where s.token_hash = ${token_hash}
+       and s.issuer = ${issuer}
+       and s.expires_at > ${now}
+       and (s.user_id is null or u.user_id is not null)`)
+
+export type FoundSession = {
+  uid: string
+  payload: StoredPayload
+  expires_at: Date
+  last_used_at: Date
+  session_user_id: string | null
+} & { [K in keyof GrantWithHolder]: GrantWithHolder[K] | null }
+
+/** A living person, as they would stand with a grant. */
+export const findHolder = (db: Db, user_id: string) =>
+  db.maybeOne<Holder>(sql`
+    select user_id, namespace, resource_name, username, email, email_verified, name, locale, attributes, labels, service_account, updated_at
+      from users
+     where user_id = ${user_id}
+       and active`)

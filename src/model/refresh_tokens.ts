@@ -1,0 +1,99 @@
+import { type Db, sql } from '#/lib/sql.ts'
+import type { GrantWithHolder, OwnSession, StoredPayload } from './grants.ts'
+
+export interface RefreshTokenToStore {
+  token_hash: Buffer
+  grant_id: string
+  session_uid: string | null
+  payload: StoredPayload
+  expires_at: Date
+}
+
+export interface FoundRefreshToken extends GrantWithHolder, OwnSession {
+  payload: StoredPayload
+  expires_at: Date
+  consumed_at: Date | null
+}
+
+/** The grant lives at least as long as its newest refresh token. */
+export const storeRefreshToken = (db: Db, token: RefreshTokenToStore) =>
+  db.run(sql`
+    with kept as (
+      update grants
+         set expires_at = ${token.expires_at}
+       where grant_id = ${token.grant_id}
+         and expires_at < ${token.expires_at}
+    )
+    insert into refresh_tokens (token_hash, grant_id, session_uid, payload, expires_at)
+    values (${token.token_hash}, ${token.grant_id}, ${token.session_uid}, ${JSON.stringify(token.payload)}, ${token.expires_at})`)
+
+export const findRefreshToken = (db: Db, { token_hash, issuer }: { token_hash: Buffer; issuer: string }, now: Date) =>
+  db.maybeOne<FoundRefreshToken>(sql`
+    select t.payload, t.expires_at, t.consumed_at, h.*, s.payload as session_payload, s.expires_at as session_expires_at
+      from refresh_tokens t
+      join grant_holders h on h.grant_id = t.grant_id
+      left join sessions s on s.uid = t.session_uid and s.expires_at > ${now}
+     where t.token_hash = ${token_hash}
+       and h.issuer = ${issuer}`)
+
+/** 1 for the one that consumed it, 0 for everyone else, however many try at once. */
+export const consumeRefreshToken = (db: Db, token_hash: Buffer, now: Date) =>
+  db.run(sql`
+    update refresh_tokens
+       set consumed_at = ${now}
+     where token_hash = ${token_hash}
+       and consumed_at is null`)
+
+/** Consumes the old one and stores its successor, both or neither: 1 for the one that did, 0 for everyone who came too late. */
+export const rotateRefreshToken = (db: Db, old_hash: Buffer, token: RefreshTokenToStore, now: Date) =>
+  db.run(sql`
+    with consumed as (
+      update refresh_tokens
+         set consumed_at = ${now}
+       where token_hash = ${old_hash}
+         and consumed_at is null
+      returning grant_id
+    ), kept as (
+      update grants
+         set expires_at = ${token.expires_at}
+       where grant_id in (select grant_id from consumed)
+         and expires_at < ${token.expires_at}
+    )
+    insert into refresh_tokens (token_hash, grant_id, session_uid, payload, expires_at)
+    select ${token.token_hash}, grant_id, ${token.session_uid}, ${JSON.stringify(token.payload)}, ${token.expires_at}
+      from consumed`)
+
+/** Consumes the code and stores the first refresh token of its grant, both or neither: 1 for the one that did, 0 for everyone else. */
+export const redeemCodeForRefreshToken = (db: Db, code_hash: Buffer, token: RefreshTokenToStore, now: Date) =>
+  db.run(sql`
+    with consumed as (
+      update authorization_codes
+         set consumed_at = ${now}
+       where code_hash = ${code_hash}
+         and consumed_at is null
+      returning grant_id
+    ), kept as (
+      update grants
+         set expires_at = ${token.expires_at}
+       where grant_id in (select grant_id from consumed)
+         and expires_at < ${token.expires_at}
+    )
+    insert into refresh_tokens (token_hash, grant_id, session_uid, payload, expires_at)
+    select ${token.token_hash}, grant_id, ${token.session_uid}, ${JSON.stringify(token.payload)}, ${token.expires_at}
+      from consumed`)
+
+export const revokeRefreshTokensOfGrant = (db: Db, grant_id: string) =>
+  db.run(sql`
+    delete from refresh_tokens
+     where grant_id = ${grant_id}`)
+
+export const purgeRefreshTokens = (db: Db, now: Date, batch: number) =>
+  db.run(sql`
+    delete from refresh_tokens
+     where token_hash in (
+       select token_hash
+         from refresh_tokens
+        where expires_at <= ${now}
+        order by expires_at
+        limit ${batch}
+          for update skip locked)`)

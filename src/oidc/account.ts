@@ -1,0 +1,44 @@
+import type { Account, KoaContextWithOIDC } from 'oidc-provider'
+import type { Db } from '#/lib/sql.ts'
+import { isUuid } from '#/lib/uuid.ts'
+import { findHolder, type Holder } from '#/model/grants.ts'
+import type { Claims } from './claims.ts'
+import { factsOf } from './clients.ts'
+import { memoryOfContext } from './request_memory.ts'
+
+export interface Person extends Account {
+  holder: Holder
+}
+
+/** Undefined when there is no such person or they are not active. Mostly the request has met them already, with their grant or session. */
+export const openAccounts =
+  ({ db, claims }: { db: Db; claims: Claims }) =>
+  async (context: KoaContextWithOIDC, accountId: string): Promise<Person | undefined> => {
+    const memory = memoryOfContext(context)
+    let { holder } = memory
+    if (holder?.user_id !== accountId) {
+      holder = isUuid(accountId) ? await findHolder(db, accountId) : undefined
+      if (holder) memory.holder = holder
+    }
+    if (!holder) return undefined
+    const person = holder
+    return {
+      holder: person,
+      accountId,
+      claims: async (use, scope, requested) => {
+        const { client } = context.oidc
+        if (!client) throw new Error('claims without a client')
+        return {
+          sub: accountId,
+          ...(await claims.of({
+            person,
+            client,
+            facts: factsOf(client),
+            use: use === 'userinfo' ? 'userinfo' : 'id_token',
+            scopes: scope ? scope.split(' ') : [],
+            requested: Object.keys(requested ?? {}),
+          })),
+        }
+      },
+    }
+  }

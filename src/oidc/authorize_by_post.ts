@@ -1,0 +1,28 @@
+/**
+ * The authorization endpoint by POST (OpenID Connect Core section 3.1.2.1): answered by a redirect to the same request as GET, so that the browser
+ * comes with its SameSite=Lax cookies. What would not fit into an address is refused with a word about pushed requests.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { readBody } from './body.ts'
+
+/** Of the address; headers may hold 16 kB altogether. */
+const largestQuery = 8 * 1024
+
+export type PostedAuthorization = { kind: 'redirected' } | { kind: 'refused'; error_description: string }
+
+export const redirectToGet = async (
+  request: IncomingMessage,
+  response: ServerResponse,
+  authorizeUrl: string,
+): Promise<PostedAuthorization> => {
+  if (!/^application\/x-www-form-urlencoded(;|$)/i.test(request.headers['content-type'] ?? ''))
+    return { kind: 'refused', error_description: 'only application/x-www-form-urlencoded bodies are supported' }
+  const body = await readBody(request, largestQuery)
+  if (body === undefined) return { kind: 'refused', error_description: 'the request is too large, push it instead (RFC 9126)' }
+  // Written anew, so that nothing but a query can come out of it.
+  const query = new URLSearchParams(body.toString('utf8')).toString()
+  if (query.length > largestQuery) return { kind: 'refused', error_description: 'the request is too large, push it instead (RFC 9126)' }
+  response.writeHead(303, { location: `${authorizeUrl}?${query}`, 'content-length': 0, 'cache-control': 'no-store' })
+  response.end()
+  return { kind: 'redirected' }
+}

@@ -1,0 +1,187 @@
+/**
+ * Clients of one issuer: those of the configuration, found in the snapshot, and those that registered themselves. A client is made once and
+ * kept until its resource, its policy or its secrets change, so that a request makes and reads nothing.
+ */
+import { createSecretKey, timingSafeEqual } from 'node:crypto'
+import type { Client, ClientMetadata, Provider } from 'oidc-provider'
+import { errors } from 'oidc-provider'
+import type { Clock } from '#/lib/clock.ts'
+import { sha256, type Vault } from '#/lib/crypto.ts'
+import type { Log } from '#/lib/log.ts'
+import type { Secret } from '#/lib/secret.ts'
+import type { Db } from '#/lib/sql.ts'
+import { findRegisteredClient } from '#/model/registered_clients.ts'
+import type { EffectivePolicy } from '#/policy/effective_policy.ts'
+import { findClientSecrets } from '#/resources/client_secrets.ts'
+import type { ResolvedAuthServer, ResolvedClient, Snapshot } from '#/resources/snapshot.ts'
+import { clientMetadata } from './client_metadata.ts'
+
+export interface ClientDeps {
+  db: Db
+  log: Log
+  clock: Clock
+  snapshot: Snapshot
+  rootSecret: Secret
+}
+
+/** What we know of a client beside its metadata. */
+export interface ClientFacts {
+  policy: EffectivePolicy
+  accessTokenFormat: 'jwt' | 'opaque'
+  consent: 'required' | 'implicit'
+  requirePkce: boolean
+  resources: readonly string[]
+  /** For mappers: as expressions see it. */
+  labels: Readonly<Record<string, string>>
+  scopes: readonly string[]
+  secrets: ClientSecretHash[]
+}
+
+interface ClientSecretHash {
+  hash: Buffer
+  expiresAt: Date | undefined
+}
+
+const facts = new WeakMap<Client, ClientFacts>()
+
+export const factsOf = (client: Client): ClientFacts => {
+  const known = facts.get(client)
+  if (!known) throw new Error(`client ${client.clientId} was not made by us`)
+  return known
+}
+
+export const setFacts = (client: Client, known: ClientFacts): void => {
+  facts.set(client, known)
+}
+
+/** The parts of the library's Client class that its types leave out. */
+export interface ClientClass {
+  new (metadata: ClientMetadata): Client & { symmetricKeyStore: { add(key: object): void } }
+  prototype: Client
+  find(id: string): Promise<Client | undefined>
+  validate(metadata: ClientMetadata): Promise<void>
+}
+
+export const clientClassOf = (provider: Provider): ClientClass => provider.Client as unknown as ClientClass
+
+interface Kept {
+  resolved: ResolvedClient
+  client: Client
+  readAt: number
+}
+
+/** Secrets are read anew after this long, and at once when one did not match. */
+const secretsAgeMs = 60_000
+const retryAfterMs = 1_000
+
+export const openClients = (
+  deps: ClientDeps,
+  authServer: Pick<ResolvedAuthServer, 'namespace' | 'name' | 'issuerUrl'>,
+  registered: Vault,
+) => {
+  const kept = new Map<string, Kept>()
+  const making = new Map<string, Promise<Client | undefined>>()
+
+  const make = async (Class: ClientClass, resolved: ResolvedClient): Promise<Client | undefined> => {
+    const { namespace, name } = resolved.resource.metadata
+    const now = deps.clock()
+    const secrets = resolved.usesSecret ? await findClientSecrets(deps.db, deps.rootSecret, namespace, name, now) : []
+    if (resolved.usesSecret && !secrets.length) {
+      deps.log.warn({ event: 'oidc.client.without_secret', client_id: resolved.clientId }, 'a client has no secret')
+      return undefined
+    }
+    const values = secrets.map(({ secret, expiresAt }) => ({ value: secret.reveal(), expiresAt }))
+    const metadata = clientMetadata(resolved, values[0]?.value)
+    const client = new Class(metadata)
+    if (metadata.sector_identifier_uri !== undefined) await Class.validate(metadata)
+    // A secret that is being replaced still signs assertions.
+    for (const { value } of values.slice(1))
+      if (resolved.tokenEndpointAuthMethod === 'client_secret_jwt')
+        client.symmetricKeyStore.add({ alg: 'HS256', use: 'sig', ...createSecretKey(Buffer.from(value)).export({ format: 'jwk' }) })
+    const { spec, metadata: meta } = resolved.resource
+    setFacts(client, {
+      policy: resolved.policy,
+      accessTokenFormat: spec.accessTokenFormat,
+      consent: spec.consent === 'implicit' && !resolved.policy.requireConsent ? 'implicit' : 'required',
+      requirePkce: spec.requirePkce ?? resolved.policy.enforcePKCE,
+      resources: spec.resources ?? [],
+      labels: meta.labels,
+      scopes: metadata.scope?.split(' ') ?? [],
+      secrets: values.map(({ value, expiresAt }) => ({ hash: sha256(value), expiresAt })),
+    })
+    kept.set(resolved.clientId, { resolved, client, readAt: now.getTime() })
+    return client
+  }
+
+  const makeOnce = (Class: ClientClass, resolved: ResolvedClient): Promise<Client | undefined> => {
+    let made = making.get(resolved.clientId)
+    if (!made) {
+      made = make(Class, resolved)
+        .catch((error: Error) => {
+          deps.log.error(
+            {
+              event: 'configuration.error',
+              client_id: resolved.clientId,
+              error: error.message,
+              detail: (error as { error_description?: string }).error_description,
+            },
+            'a client can not be served',
+          )
+          if (error instanceof errors.InvalidClientMetadata) return undefined
+          throw error
+        })
+        .finally(() => making.delete(resolved.clientId))
+      making.set(resolved.clientId, made)
+    }
+    return made
+  }
+
+  const isSame = (entry: Kept | undefined, resolved: ResolvedClient, nowMs: number): entry is Kept =>
+    entry !== undefined &&
+    entry.resolved.resource.metadata.resourceVersion === resolved.resource.metadata.resourceVersion &&
+    samePolicy(entry.resolved.policy, resolved.policy) &&
+    (!resolved.usesSecret || nowMs - entry.readAt < secretsAgeMs)
+
+  return {
+    /** Undefined for one that is unknown here, or refused. */
+    find: async (Class: ClientClass, client_id: string): Promise<Client | undefined> => {
+      const resolved = deps.snapshot.clientById(authServer.namespace, authServer.name, client_id)
+      if (resolved) {
+        if (resolved.problem) return undefined
+        const entry = kept.get(client_id)
+        return isSame(entry, resolved, deps.clock().getTime()) ? entry.client : await makeOnce(Class, resolved)
+      }
+      kept.delete(client_id)
+      return undefined
+    },
+    /** Whether a secret is one of the client's, in a time that does not tell how near it came. A new one may have been made a moment ago. */
+    hasSecret: async (Class: ClientClass, client: Client, secret: string): Promise<boolean> => {
+      const now = deps.clock()
+      if (matches(factsOf(client), secret, now)) return true
+      const entry = kept.get(client.clientId)
+      if (entry?.client !== client || now.getTime() - entry.readAt < retryAfterMs) return false
+      const fresh = await makeOnce(Class, entry.resolved)
+      return fresh !== undefined && matches(factsOf(fresh), secret, now)
+    },
+    findRegistered: async (client_id: string): Promise<ClientMetadata | undefined> => {
+      const row = await findRegisteredClient(deps.db, { client_id, issuer: authServer.issuerUrl })
+      if (!row) return undefined
+      const secret = row.sealed_secret ? registered.open(row.sealed_secret, client_id).toString() : undefined
+      return { ...row.metadata, client_id, ...(secret !== undefined && { client_secret: secret }) }
+    },
+    /** When the library behind them is made anew. */
+    clear: () => kept.clear(),
+  }
+}
+
+export type Clients = ReturnType<typeof openClients>
+
+/** Every secret is compared, whichever matches. */
+export const matches = ({ secrets }: Pick<ClientFacts, 'secrets'>, secret: string, now: Date): boolean => {
+  const given = sha256(secret)
+  let found = false
+  for (const { hash, expiresAt } of secrets) if (timingSafeEqual(hash, given) && (expiresAt === undefined || expiresAt > now)) found = true
+  return found
+}
+
+const samePolicy = (one: EffectivePolicy, other: EffectivePolicy) => one === other || JSON.stringify(one) === JSON.stringify(other)

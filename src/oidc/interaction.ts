@@ -1,0 +1,173 @@
+/**
+ * Where an authorization request and the person meet. The request waits here (`/oauth2/interaction/{uid}`) while a flow asks the person to
+ * sign in or to agree; the flow knows nothing of OpenID and comes back to this address, and what it found out is taken over.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Interaction, InteractionResults, Provider } from 'oidc-provider'
+import { beginAttempt, findOutcome } from '#/flow/attempts.ts'
+import type { Context } from '#/flow/stage.ts'
+import { readSessionCookie } from '#/identity/session_cookie.ts'
+import { findSession, type SessionOfPerson } from '#/identity/sessions.ts'
+import { readCookie } from '#/lib/cookie.ts'
+import { getCaller } from '#/lib/http.ts'
+import { grantConsent } from './consent.ts'
+import { shownClient } from './pages.ts'
+import type { ProviderDeps } from './provider.ts'
+
+const path = '/oauth2/interaction/'
+
+export const interactionPath = (pathPrefix: string, uid: string): string => `${pathPrefix}${path}${uid}`
+
+/** The uid that a request's url names; undefined for any other url. */
+export const interactionUid = (url: string): string | undefined => {
+  if (!url.startsWith(path)) return undefined
+  const end = url.indexOf('?')
+  const uid = url.slice(path.length, end < 0 ? undefined : end)
+  return /^[\w-]{20,64}$/.test(uid) ? uid : undefined
+}
+
+export class InteractionLost extends Error {}
+
+/** Sends the browser on: to a flow, or back into the request. Throws InteractionLost when the request is over or another browser's. */
+export const handleInteraction = async (
+  deps: ProviderDeps,
+  provider: Provider,
+  request: IncomingMessage,
+  response: ServerResponse,
+  uid: string,
+): Promise<void> => {
+  const { cookie } = request.headers
+  if (readCookie(cookie, provider.cookieName('interaction')) !== uid) throw new InteractionLost()
+  const interaction = await provider.Interaction.find(uid)
+  if (!interaction) throw new InteractionLost()
+  const token = readSessionCookie(cookie)
+  const session = token === undefined ? undefined : await findSession(deps.db, token, deps.clock())
+  const own = session?.issuer === deps.issuer ? session : undefined
+  const client = await provider.Client.find(String(interaction.params.client_id))
+  if (!client) throw new InteractionLost()
+  const visit: Visit = { deps, provider, interaction, session: own, client, request }
+  const step = interaction.prompt.name === 'consent' ? await consent(visit) : await login(visit)
+  if (step.kind === 'ask') {
+    if (step.setCookie !== undefined) response.appendHeader('set-cookie', step.setCookie)
+    redirect(response, step.location)
+    return
+  }
+  interaction.result = 'error' in step.result ? step.result : { ...interaction.lastSubmission, ...step.result }
+  if (own && step.kind === 'answer') interaction.session = { accountId: own.user.id, uid: own.uid, cookie: '', acr: own.acr, amr: own.amr }
+  await interaction.persist()
+  redirect(response, interaction.returnTo)
+}
+
+interface Visit {
+  deps: ProviderDeps
+  provider: Provider
+  interaction: Interaction
+  session: SessionOfPerson | undefined
+  client: {
+    clientId: string
+    clientName?: string | undefined
+    logoUri?: string | undefined
+    policyUri?: string | undefined
+    tosUri?: string | undefined
+  }
+  request: IncomingMessage
+}
+
+type Step = { kind: 'ask'; location: string; setCookie: string | undefined } | { kind: 'answer'; result: InteractionResults }
+
+const redirect = (response: ServerResponse, location: string): void => {
+  response.writeHead(303, { location, 'content-length': 0, 'cache-control': 'no-store' })
+  response.end()
+}
+
+const denied = (reason: string): Step => ({
+  kind: 'answer',
+  result: {
+    error: reason === 'access_denied' ? reason : 'access_denied',
+    error_description: 'the person declined',
+  },
+})
+
+const login = async (visit: Visit): Promise<Step> => {
+  const { interaction, session } = visit
+  const outcome = await outcomeOf(visit, 'authentication')
+  if (outcome?.state === 'denied') return denied(outcome.reason)
+  const hasPassed = outcome?.state === 'passed' && session !== undefined && outcome.facts.user_id === session.user.id
+  // Signed in elsewhere in the meantime, in another window.
+  const isEnough =
+    session !== undefined && interaction.prompt.name === 'login' && interaction.prompt.reasons.every((reason) => reason === 'no_session')
+  if (session && (hasPassed || isEnough))
+    return {
+      kind: 'answer',
+      result: {
+        login: { accountId: session.user.id, acr: session.acr, amr: session.amr, ts: session.auth_time },
+        ...(interaction.prompt.name === 'select_account' && { select_account: {} }),
+      },
+    }
+  const { login_hint } = interaction.params
+  return await ask(visit, 'authentication', { ...(typeof login_hint === 'string' && { login_hint: login_hint.slice(0, 200) }) })
+}
+
+const list = (value: unknown): string[] => (Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [])
+
+const consent = async (visit: Visit): Promise<Step> => {
+  const { deps, provider, interaction, session, client } = visit
+  // Gone while the page was open.
+  if (!session || session.user.id !== interaction.session?.accountId) throw new InteractionLost()
+  const outcome = await outcomeOf(visit, 'authorization')
+  if (outcome?.state === 'denied') return denied(outcome.reason)
+  if (outcome?.state === 'passed' && outcome.facts.consent && outcome.facts.user_id === session.user.id) {
+    const grantId = await grantConsent(deps, provider, {
+      grantId: interaction.grantId,
+      accountId: session.user.id,
+      clientId: client.clientId,
+      agreed: outcome.facts.consent,
+    })
+    return { kind: 'answer', result: { consent: { grantId } } }
+  }
+  const { details } = interaction.prompt
+  const missing = list(details.missingOIDCScope)
+  const scopes = missing.length
+    ? missing
+    : String(interaction.params.scope ?? '')
+        .split(' ')
+        .filter(Boolean)
+  const resources = Object.fromEntries(
+    Object.entries(details.missingResourceScopes ?? {}).map(([resource, wanted]) => [resource, list(wanted)]),
+  )
+  return await ask(visit, 'authorization', {
+    user: { user_id: session.user.id, name: session.user.name ?? session.user.username },
+    scopes,
+    claims: list(details.missingOIDCClaims),
+    resources,
+  })
+}
+
+const outcomeOf = ({ deps, interaction, request }: Visit, flow: string) =>
+  findOutcome(
+    deps,
+    { flow, reference: interaction.uid, authServer: getCaller(request).authServer, cookies: request.headers.cookie },
+    deps.clock(),
+  )
+
+const ask = async ({ deps, interaction, client, request }: Visit, flow: string, context: Context): Promise<Step> => {
+  const { authServer } = getCaller(request)
+  const { ui_locales } = interaction.params
+  const begun = await beginAttempt(
+    deps,
+    {
+      flow,
+      next: interactionPath(authServer.pathPrefix, interaction.uid),
+      reference: interaction.uid,
+      context: {
+        ...context,
+        client: { client_id: client.clientId, ...shownClient(client) },
+        ...(typeof ui_locales === 'string' && { ui_locales: ui_locales.slice(0, 200).split(' ') }),
+      },
+      authServer,
+      cookies: request.headers.cookie,
+    },
+    deps.clock(),
+  )
+  return { kind: 'ask', location: begun.location, setCookie: begun.setCookie }
+}

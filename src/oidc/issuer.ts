@@ -1,0 +1,229 @@
+/** One AuthServer: its keys, its clients, and the provider made of them. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Provider } from 'oidc-provider'
+import { renderPage } from '#/flow/pages.ts'
+import { readLocales } from '#/lib/catalogue.ts'
+import type { Vault } from '#/lib/crypto.ts'
+import { getCaller } from '#/lib/http.ts'
+import type { Outbound } from '#/lib/outbound.ts'
+import { Problem } from '#/lib/problem.ts'
+import type { ResolvedAuthServer } from '#/resources/snapshot.ts'
+import { redirectToGet } from './authorize_by_post.ts'
+import { readBody, replayBody } from './body.ts'
+import { openClaims } from './claims.ts'
+import { openClients } from './clients.ts'
+import { handleInteraction, InteractionLost, interactionUid } from './interaction.ts'
+import { markJwt, takesJwt } from './jwt_parameter.ts'
+import { type Keyring, keyringOf, loadKeyring } from './keyring.ts'
+import type { OidcDeps } from './oidc.ts'
+import { buildProvider, type ProviderDeps } from './provider.ts'
+import { rotationSettingsOf } from './rotation_settings.ts'
+
+export interface Issuer {
+  readonly issuerUrl: string
+  handle(request: IncomingMessage, response: ServerResponse): void
+  provider(): Promise<Provider>
+  /** They are read anew before the next request. */
+  forgetKeys(): void
+  configurationChanged(): void
+}
+
+interface Ready {
+  provider: Provider
+  deps: ProviderDeps
+  callback: (request: IncomingMessage, response: ServerResponse) => Promise<void>
+  madeOf: string
+  keyring: Keyring
+  /** As it was when the keys were read. */
+  rotationCause: string | undefined
+}
+
+type IssuerDeps = OidcDeps & { outbound: Outbound; vault: Vault }
+
+const largestBody = 56 * 1024
+
+export const openIssuer = (
+  deps: IssuerDeps,
+  { namespace, name, issuerUrl }: Pick<ResolvedAuthServer, 'namespace' | 'name' | 'issuerUrl'>,
+): Issuer => {
+  const { clock, snapshot } = deps
+  const clients = openClients(deps, { namespace, name, issuerUrl }, deps.vault)
+  let ready: Ready | undefined
+  let isStale = false
+  let making: Promise<Ready> | undefined
+
+  const find = (): ResolvedAuthServer => {
+    const authServer = snapshot.findAuthServer(namespace, name)
+    if (!authServer) throw new Problem('misdirected', { detail: 'this AuthServer is gone' })
+    return authServer
+  }
+
+  const make = async (): Promise<Ready> => {
+    const authServer = find()
+    const now = clock()
+    const settings = rotationSettingsOf(authServer)
+    const keyring =
+      ready && ready.keyring.validUntil > now && !keysForgotten && ready.rotationCause === settings.cause
+        ? ready.keyring
+        : await loadKeyring(deps, { issuer: issuerUrl, settings }, now)
+    keysForgotten = false
+    isStale = false
+    const scopes = scopesOfClients(deps, authServer)
+    const madeOf = JSON.stringify([
+      keyring.keys.map(({ kid }) => kid),
+      [...keyring.signers.values()].map(({ kid }) => kid),
+      authServer.resource.metadata.resourceVersion,
+      authServer.policy,
+      authServer.dynamicRegistration,
+      authServer.claimMappers.map(({ metadata }) => [metadata.namespace, metadata.name, metadata.resourceVersion]),
+      scopes,
+    ])
+    if (ready && ready.madeOf === madeOf) {
+      ready = { ...ready, keyring, rotationCause: settings.cause }
+      return ready
+    }
+    clients.clear()
+    let current = keyring
+    const providerDeps: ProviderDeps = {
+      ...deps,
+      issuer: issuerUrl,
+      authServer,
+      clients,
+      claims: openClaims(deps, authServer),
+      scopes,
+      keyring: () => {
+        if (current.validUntil <= clock()) current = keyringOf(issuerUrl, current.keys, clock())
+        return current
+      },
+    }
+    const provider = buildProvider(providerDeps)
+    ready = { provider, deps: providerDeps, callback: provider.callback(), madeOf, keyring, rotationCause: settings.cause }
+    return ready
+  }
+  let keysForgotten = false
+
+  /** Answers at once what is there and current. */
+  const get = (): Ready | Promise<Ready> => {
+    if (ready && !isStale && ready.keyring.validUntil > clock()) return ready
+    making ??= make().finally(() => {
+      making = undefined
+    })
+    return making
+  }
+
+  const handleWith = async (
+    { provider, deps: providerDeps, callback }: Ready,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<void> => {
+    const url = request.url ?? '/'
+    const uid = interactionUid(url)
+    if (uid !== undefined) {
+      if (request.method !== 'GET' && request.method !== 'HEAD') return plain(response, 405, 'Method Not Allowed')
+      await handleInteraction(providerDeps, provider, request, response, uid)
+      return
+    }
+    if (request.method === 'POST') {
+      if (/^\/oauth2\/authorize(\?|$)/.test(url)) {
+        const answered = await redirectToGet(request, response, `${issuerUrl}/oauth2/authorize`)
+        if (answered.kind === 'refused') errorPage(request, response, 'invalid_request', answered.error_description)
+        return
+      }
+      if (takesJwt(url)) {
+        const body = await readBody(request, largestBody)
+        if (body === undefined) return oauthError(response, 'invalid_request', 'failed to parse the request body')
+        replayBody(request, markJwt(body))
+      }
+    } else if (request.method === 'GET' && /^\/oauth2\/device(\?|$)/.test(url)) {
+      response.writeHead(303, { location: `${issuerUrl}/oauth2/device/verify${url.slice('/oauth2/device'.length)}`, 'content-length': 0 })
+      response.end()
+      return
+    }
+    await callback(request, response)
+  }
+
+  const errorPage = (request: IncomingMessage, response: ServerResponse, error: string, error_description?: string): void => {
+    const caller = getCaller(request)
+    const { html, headers } = renderPage(
+      deps,
+      'error',
+      { error, ...(error_description !== undefined && { error_description }), request_id: caller.requestId },
+      {
+        locales: readLocales({ cookies: request.headers.cookie, acceptLanguage: request.headers['accept-language'] }),
+        pathPrefix: caller.authServer.pathPrefix,
+      },
+    )
+    response.writeHead(400, { ...headers, 'content-length': Buffer.byteLength(html) })
+    response.end(html)
+  }
+
+  const fail = (request: IncomingMessage, response: ServerResponse, error: Error): void => {
+    if (response.headersSent) {
+      response.destroy()
+      return
+    }
+    if (error instanceof InteractionLost) {
+      errorPage(request, response, 'invalid_request', 'this sign-in is over or was begun in another browser')
+      return
+    }
+    const isOutage = error instanceof Problem ? error.status === 503 : isDatabaseOutage(error)
+    deps.log.error(
+      { event: 'oidc.failed', issuer: issuerUrl, 'http.request.id': getCaller(request).requestId, error: error.stack },
+      'an OpenID request failed',
+    )
+    response.setHeader('cache-control', 'no-store')
+    if (isOutage) response.setHeader('retry-after', '5')
+    oauthError(response, isOutage ? 'temporarily_unavailable' : 'server_error', 'try again later', isOutage ? 503 : 500)
+  }
+
+  return {
+    issuerUrl,
+    provider: async () => (await get()).provider,
+    forgetKeys: () => {
+      keysForgotten = true
+      isStale = true
+    },
+    configurationChanged: () => {
+      isStale = true
+    },
+    handle: (request, response) => {
+      const got = get()
+      const handled = got instanceof Promise ? got.then((made) => handleWith(made, request, response)) : handleWith(got, request, response)
+      handled.catch((error: Error) => fail(request, response, error))
+    },
+  }
+}
+
+/** Every scope that a client of it names, or a policy. */
+const scopesOfClients = ({ snapshot }: IssuerDeps, authServer: ResolvedAuthServer): string[] => {
+  const scopes = new Set<string>()
+  for (const policy of authServer.policies) for (const scope of policy.spec.allowedScopes ?? []) scopes.add(scope)
+  for (const { spec, metadata } of snapshot.list('AuthClient'))
+    if (spec.authServerRef.name === authServer.name && (spec.authServerRef.namespace ?? metadata.namespace) === authServer.namespace)
+      for (const scope of spec.scopes) scopes.add(scope)
+  return [...scopes].sort()
+}
+
+const plain = (response: ServerResponse, status: number, text: string): void => {
+  response.writeHead(status, { 'content-type': 'text/plain', 'content-length': Buffer.byteLength(text) })
+  response.end(text)
+}
+
+const oauthError = (response: ServerResponse, error: string, error_description: string, status = 400): void => {
+  const body = JSON.stringify({ error, error_description })
+  response.writeHead(status, {
+    'content-type': 'application/json; charset=utf-8',
+    'cache-control': 'no-store',
+    'content-length': Buffer.byteLength(body),
+  })
+  response.end(body)
+}
+
+/** PostgreSQL is away, or going or coming: connection errors of Node, and classes 08, 53, 57 of SQLSTATE. */
+const isDatabaseOutage = (error: Error): boolean => {
+  const { code } = error as { code?: string }
+  return (
+    (code !== undefined && (/^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOENT)$/.test(code) || /^(08|53|57)/.test(code))) ||
+    /Connection terminated|timeout exceeded when trying to connect/.test(error.message)
+  )
+}

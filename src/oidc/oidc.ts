@@ -1,0 +1,76 @@
+/**
+ * OpenID Connect and OAuth of every AuthServer: which provider answers, when it is made anew, and what is done before it. Everything under
+ * `/oauth2/` and the two discovery documents come here, with the AuthServer's prefix already cut off.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Provider } from 'oidc-provider'
+import type { PageRenderer } from '#/flow/pages.ts'
+import type { Clock } from '#/lib/clock.ts'
+import type { Settings } from '#/lib/config.ts'
+import { openVault } from '#/lib/crypto.ts'
+import { getCaller } from '#/lib/http.ts'
+import type { Log } from '#/lib/log.ts'
+import { openOutbound, privateNetworks } from '#/lib/outbound.ts'
+import type { Secret } from '#/lib/secret.ts'
+import type { Database } from '#/lib/sql.ts'
+import type { ResolvedAuthServer, Snapshot } from '#/resources/snapshot.ts'
+import { type Issuer, openIssuer } from './issuer.ts'
+import { openLogouts } from './logouts.ts'
+
+export interface OidcDeps {
+  db: Database
+  log: Log
+  clock: Clock
+  settings: Pick<Settings, 'OUTBOUND_ALLOW' | 'DATABASE_URL'>
+  snapshot: Snapshot
+  rootSecret: Secret
+  pages: PageRenderer
+}
+
+export interface Oidc {
+  handle(request: IncomingMessage, response: ServerResponse): void
+  close(): Promise<void>
+}
+
+export const openOidc = async (deps: OidcDeps): Promise<Oidc> => {
+  const outbound = openOutbound({ allowed: deps.settings.OUTBOUND_ALLOW ?? (deps.settings.DATABASE_URL ? [] : privateNetworks) })
+  const vault = openVault(deps.rootSecret, 'oidc')
+  const issuers = new Map<string, Issuer>()
+
+  const issuerOf = (authServer: Pick<ResolvedAuthServer, 'namespace' | 'name' | 'issuerUrl'>): Issuer => {
+    const key = `${authServer.namespace}/${authServer.name} ${authServer.issuerUrl}`
+    let issuer = issuers.get(key)
+    if (!issuer) {
+      issuer = openIssuer({ ...deps, outbound, vault }, authServer)
+      issuers.set(key, issuer)
+    }
+    return issuer
+  }
+  const byUrl = (issuerUrl: string) => deps.snapshot.authServers().find((authServer) => authServer.issuerUrl === issuerUrl)
+
+  await deps.db.listen('signing_keys', (issuerUrl) => {
+    for (const issuer of issuers.values()) if (issuerUrl === '' || issuer.issuerUrl === issuerUrl) issuer.forgetKeys()
+  })
+  const stopWatching = deps.snapshot.onChange(() => {
+    for (const [key, issuer] of issuers)
+      if (!byUrl(issuer.issuerUrl)) issuers.delete(key)
+      else issuer.configurationChanged()
+  })
+  const logouts = await openLogouts({
+    ...deps,
+    outbound,
+    providerOf: async (issuerUrl): Promise<Provider | undefined> => {
+      const authServer = byUrl(issuerUrl)
+      return authServer && (await issuerOf(authServer).provider())
+    },
+  })
+
+  return {
+    handle: (request, response) => issuerOf(getCaller(request).authServer).handle(request, response),
+    close: async () => {
+      stopWatching()
+      await logouts.close()
+      await outbound.close()
+    },
+  }
+}

@@ -1,0 +1,228 @@
+/**
+ * One issuer's `oidc-provider`: its configuration, and where we take a step over from it. It is made when the issuer is first asked for and
+ * anew when what it was made of has changed; requests that run keep the one they began with.
+ */
+import { createHmac } from 'node:crypto'
+import { type Configuration, errors, interactionPolicy, type KoaContextWithOIDC, Provider } from 'oidc-provider'
+import { sessionCookieAttributes, sessionCookieName, sessionSeconds } from '#/identity/session_cookie.ts'
+import { deriveKey } from '#/lib/crypto.ts'
+import type { Log } from '#/lib/log.ts'
+import type { Outbound } from '#/lib/outbound.ts'
+import type { Secret } from '#/lib/secret.ts'
+import type { Db } from '#/lib/sql.ts'
+import type { ResolvedAuthServer } from '#/resources/snapshot.ts'
+import { openAccounts } from './account.ts'
+import { type Claims, claimsOfScope, claimsOfSignIn } from './claims.ts'
+import { type Clients, factsOf } from './clients.ts'
+import { findExistingGrant } from './consent.ts'
+import { deviceFlowPages } from './device_pages.ts'
+import { interactionPath } from './interaction.ts'
+import type { Keyring } from './keyring.ts'
+import { logoutPages } from './logout_pages.ts'
+import { type PageDeps, showPage } from './pages.ts'
+import { registration } from './registration.ts'
+import { ProviderKey } from './signing_key.ts'
+import { openAdapter } from './stores/index.ts'
+import type { StoreDeps } from './stores/store.ts'
+import { takeOver } from './take_over.ts'
+
+export interface ProviderDeps extends PageDeps, StoreDeps {
+  db: Db
+  log: Log
+  rootSecret: Secret
+  outbound: Outbound
+  authServer: ResolvedAuthServer
+  keyring: () => Keyring
+  clients: Clients
+  claims: Claims
+  /** Every scope that a client or policy of this issuer knows. */
+  scopes: readonly string[]
+}
+
+/** Acr values we can reach, the weaker first. */
+const acrValues = ['1fa', '2fa', 'phr']
+
+const policyOf = (context: KoaContextWithOIDC) => {
+  const { client } = context.oidc
+  if (!client) throw new Error('a policy is a client’s')
+  return factsOf(client).policy
+}
+
+export const buildProvider = (deps: ProviderDeps): Provider => {
+  const { authServer, claims, keyring } = deps
+  const { issuerUrl, pathPrefix } = authServer
+  const pairwiseKey = deriveKey(deps.rootSecret, 'pairwise_subjects')
+  const configuration: Configuration = {
+    adapter: openAdapter(deps),
+    jwks: { keys: keyring().keys.map((key) => new ProviderKey(key)) },
+    routes: {
+      authorization: '/oauth2/authorize',
+      token: '/oauth2/token',
+      userinfo: '/oauth2/userinfo',
+      introspection: '/oauth2/introspect',
+      revocation: '/oauth2/revoke',
+      jwks: '/oauth2/jwks',
+      pushed_authorization_request: '/oauth2/par',
+      device_authorization: '/oauth2/device',
+      code_verification: '/oauth2/device/verify',
+      registration: '/oauth2/register',
+      end_session: '/oauth2/end-session',
+    },
+    cookies: {
+      names: { session: sessionCookieName, interaction: 'signet_interaction', resume: 'signet_resume' },
+      long: sessionCookieAttributes(authServer),
+      short: { httpOnly: true, sameSite: 'lax', secure: issuerUrl.startsWith('https:') },
+    },
+    scopes: ['openid', 'offline_access', ...Object.keys(claimsOfScope), ...deps.scopes],
+    claims: {
+      openid: ['sub', ...claimsOfSignIn, ...claims.mappedNames],
+      acr: null,
+      sid: null,
+      iss: null,
+      ...Object.fromEntries(Object.entries(claimsOfScope).map(([scope, names]) => [scope, [...names]])),
+    },
+    acrValues,
+    subjectTypes: ['public', 'pairwise'],
+    pairwiseIdentifier: (_context, accountId, client) =>
+      createHmac('sha256', pairwiseKey)
+        .update(`${issuerUrl}\n${String(client.sectorIdentifier)}\n${accountId}`)
+        .digest('base64url'),
+    responseTypes: ['code', 'id_token', 'code id_token', 'id_token token', 'code token', 'code id_token token', 'none'],
+    clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'private_key_jwt', 'none'],
+    clientDefaults: { id_token_signed_response_alg: 'ES256', token_endpoint_auth_method: 'client_secret_basic' },
+    enabledJWA: {
+      clientAuthSigningAlgValues: [
+        'ES256',
+        'PS256',
+        'RS256',
+        'EdDSA',
+        'Ed25519',
+        'ES384',
+        'ES512',
+        'PS384',
+        'PS512',
+        'HS256',
+        'HS384',
+        'HS512',
+      ],
+      requestObjectSigningAlgValues: ['ES256', 'PS256', 'RS256', 'EdDSA', 'Ed25519', 'ES384', 'ES512', 'PS384', 'PS512'],
+      idTokenSigningAlgValues: ['ES256', 'RS256', 'EdDSA'],
+      userinfoSigningAlgValues: ['ES256', 'RS256', 'EdDSA'],
+      introspectionSigningAlgValues: ['ES256', 'RS256', 'EdDSA'],
+      authorizationSigningAlgValues: ['ES256', 'RS256', 'EdDSA'],
+      dPoPSigningAlgValues: ['ES256', 'EdDSA', 'Ed25519', 'PS256', 'RS256'],
+    },
+    discovery: {
+      claims_parameter_supported: true,
+      // Registered for what our pages do.
+      prompt_values_supported: ['none', 'login', 'consent', 'select_account'],
+    },
+    clockTolerance: 10,
+    allowOmittingSingleRegisteredRedirectUri: false,
+    findAccount: openAccounts({ db: deps.db, claims }),
+    loadExistingGrant: findExistingGrant(deps),
+    interactions: { url: (_context, { uid }) => interactionPath(pathPrefix, uid), policy: prompts() },
+    features: {
+      devInteractions: { enabled: false },
+      externalSigningSupport: { enabled: true, ack: 'experimental-01' },
+      clientCredentials: { enabled: true },
+      claimsParameter: { enabled: true },
+      dPoP: { enabled: true },
+      backchannelLogout: { enabled: true },
+      introspection: { enabled: true, allowedPolicy: mayIntrospect },
+      jwtIntrospection: { enabled: true },
+      jwtResponseModes: { enabled: true },
+      jwtUserinfo: { enabled: true },
+      pushedAuthorizationRequests: { enabled: true },
+      requestObjects: { enabled: true },
+      revocation: { enabled: true },
+      fapi: { enabled: true, profile: (_context, client) => (client && factsOf(client).policy.profile ? '2.0' : undefined) },
+      resourceIndicators: {
+        enabled: true,
+        defaultResource: (context, client, oneOf) => {
+          if (oneOf) return oneOf.length === 1 && oneOf[0] !== undefined ? oneOf[0] : [...oneOf]
+          // A person's token without a resource is for userinfo; a client's own is for what it calls.
+          return context.oidc.route === 'token' && context.oidc.params?.grant_type === 'client_credentials'
+            ? (factsOf(client).resources[0] ?? [])
+            : []
+        },
+        getResourceServerInfo: (_context, indicator, client) => {
+          const { resources, scopes, accessTokenFormat } = factsOf(client)
+          if (!resources.includes(indicator)) throw new errors.InvalidTarget()
+          return { scope: scopes.filter((scope) => !isOwnScope(scope)).join(' '), audience: indicator, accessTokenFormat }
+        },
+      },
+      deviceFlow: { enabled: true, mask: '****-****', charset: 'base-20', ...deviceFlowPages(deps) },
+      rpInitiatedLogout: { enabled: true, ...logoutPages(deps) },
+      ...registration(deps),
+    },
+    // Session-bound unless offline_access was granted, so a sign-out ends them.
+    issueRefreshToken: (_context, client) => client.grantTypeAllowed('refresh_token'),
+    rotateRefreshToken: (context) => {
+      const { policy } = factsOf(context.oidc.client ?? refuse())
+      const token = context.oidc.entities.RefreshToken
+      if (token && token.totalLifetime() >= policy.refreshTokenTTL) throw new errors.InvalidGrant('refresh token is expired')
+      // FAPI 2.0 Security Profile section 5.3.2.1: bound to the client's key, it is not rotated.
+      return policy.profile === undefined
+    },
+    pkce: { required: (_context, client) => client.tokenEndpointAuthMethod === 'none' || factsOf(client).requirePkce },
+    clientBasedCORS: (_context, origin, client) =>
+      origin !== 'null' && (client.redirectUris ?? []).some((uri) => URL.canParse(uri) && new URL(uri).origin === origin),
+    ttl: {
+      AccessToken: (context) => policyOf(context).accessTokenTTL,
+      AuthorizationCode: (context) => policyOf(context).authorizationCodeTTL,
+      ClientCredentials: (context) => policyOf(context).accessTokenTTL,
+      DeviceCode: (context) => policyOf(context).deviceCodeTTL,
+      IdToken: (context) => policyOf(context).idTokenTTL,
+      // Of the family: what is left of it.
+      RefreshToken: (context, token) => Math.max(1, policyOf(context).refreshTokenTTL - token.totalLifetime()),
+      Grant: (context) => Math.max(sessionSeconds, policyOf(context).refreshTokenTTL),
+      Interaction: 3600,
+      Session: sessionSeconds,
+    },
+    fetch: (url, options) => deps.outbound.fetch(url, options),
+    fetchResponseBodyLimits: { jwks_uri: 256 * 1024, sector_identifier_uri: 256 * 1024 },
+    renderError: (context, out) => {
+      showPage(deps, context, 'error', {
+        error: out.error,
+        ...(out.error_description !== undefined && { error_description: out.error_description }),
+      })
+    },
+  }
+  const provider = new Provider(issuerUrl, configuration)
+  takeOver(provider, deps)
+  return provider
+}
+
+const refuse = (): never => {
+  throw new errors.InvalidClient('client is invalid')
+}
+
+const isOwnScope = (scope: string) => scope === 'openid' || scope === 'offline_access' || scope in claimsOfScope
+
+/** Confidential clients may ask about any token of their issuer; public ones about their own. */
+const mayIntrospect = (
+  context: KoaContextWithOIDC,
+  client: { clientId: string; tokenEndpointAuthMethod?: string | undefined },
+  token: { clientId?: string | undefined },
+) => client.tokenEndpointAuthMethod !== 'none' || token.clientId === context.oidc.client?.clientId
+
+const prompts = () => {
+  const { Check, Prompt, base } = interactionPolicy
+  const policy = base()
+  const consent = policy.get('consent')
+  // Asked each time for programs that anyone may pretend to be (RFC 8252 section 8.6), but not for an operator's own.
+  consent?.checks.remove('native_client_prompt')
+  consent?.checks.add(
+    new Check('native_client_prompt', 'native clients require End-User interaction', 'interaction_required', ({ oidc }) =>
+      Boolean(
+        oidc.client?.applicationType === 'native' &&
+          oidc.params?.response_type !== 'none' &&
+          !oidc.result?.consent &&
+          factsOf(oidc.client).consent === 'required',
+      ),
+    ),
+  )
+  policy.add(new Prompt({ name: 'select_account', requestable: true }), 0)
+  return policy
+}

@@ -1,0 +1,38 @@
+import { findGrant, type GrantWithHolder, revokeGrant, storeGrant } from '#/model/grants.ts'
+import { requestMemory } from '../request_memory.ts'
+import { expiryOf, type OpenStore, secondsOf, withoutId } from './store.ts'
+
+const payloadOf = (row: GrantWithHolder) => ({ ...row.grant_payload, jti: row.grant_id, exp: secondsOf(row.grant_expires_at) })
+
+export const grantStore: OpenStore = ({ db, clock, issuer }) => ({
+  upsert: async (id, payload, expiresIn) => {
+    const now = clock()
+    await storeGrant(
+      db,
+      {
+        grant_id: id,
+        user_id: payload.accountId ?? '',
+        issuer,
+        client_id: payload.clientId ?? '',
+        parent_grant_id: null,
+        payload: withoutId(payload),
+        expires_at: expiryOf(payload, expiresIn, now),
+      },
+      now,
+    )
+    requestMemory().grant = undefined
+  },
+  find: async (id) => {
+    const memory = requestMemory()
+    if (memory.grant?.grant_id === id) return payloadOf(memory.grant)
+    const row = await findGrant(db, { grant_id: id, issuer })
+    if (!row) return undefined
+    memory.grant = row
+    memory.holder = row
+    return payloadOf(row)
+  },
+  destroy: async (id) => {
+    await revokeGrant(db, id)
+    requestMemory().grant = undefined
+  },
+})
