@@ -29,11 +29,18 @@ export const readManifests = async (paths: readonly string[], standardInput: () 
       for (const document of Array.isArray(parsed) ? parsed : []) {
         for (const { message, pos } of document.errors) mistakes.push(`${file}:${lines.linePos(pos[0]).line}: ${message.split('\n')[0]}`)
         if (document.errors.length || document.contents === null) continue
-        documents.push({ value: document.toJS({ maxAliasCount: 100 }), placeOf: placeIn(document, file, lines) })
+        documents.push(...expand({ value: document.toJS({ maxAliasCount: 100 }), placeOf: placeIn(document, file, lines) }))
       }
     }
   if (mistakes.length) throw new ManifestError(mistakes)
   return documents
+}
+
+/** `kind: List` as kubectl writes it: the server answers for each of its items. */
+const expand = (document: ManifestDocument): ManifestDocument[] => {
+  const { kind, items } = (document.value ?? {}) as { kind?: unknown; items?: unknown }
+  if (kind !== 'List' || !Array.isArray(items)) return [document]
+  return items.map((value, index) => ({ value, placeOf: (pointer) => document.placeOf(`/items/${index}${pointer}`) }))
 }
 
 const sources = async (path: string, standardInput: () => Promise<string>): Promise<{ file: string; text: string }[]> => {
