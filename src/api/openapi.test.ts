@@ -1,0 +1,208 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import fc from 'fast-check'
+import { kinds } from '#/kinds/index.ts'
+import { type Api, issuerUrl, openApi as open } from '../../test/support/api.ts'
+import type { JsonSchema, OpenApi, Operation } from './openapi.ts'
+
+let api: Api
+let document: OpenApi
+before(async () => {
+  api = await open()
+  document = (await api.call<OpenApi>('GET', '/api/openapi.json', undefined, { token: null })).body
+})
+after(() => api.close())
+
+const operations = () =>
+  Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => ({ path, method: method.toUpperCase(), operation })),
+  )
+
+const refsIn = (value: unknown): string[] =>
+  typeof value !== 'object' || value === null
+    ? []
+    : Object.entries(value).flatMap(([key, part]) => (key === '$ref' && typeof part === 'string' ? [part] : refsIn(part)))
+
+describe('/api/openapi.json', () => {
+  it('is OpenAPI 3.1 at this address', () => {
+    assert.match(document.openapi, /^3\.1\./)
+    assert.equal(document.servers[0]?.url, issuerUrl)
+  })
+
+  it('has every kind, and a description of every field of its spec', () => {
+    for (const { kind, plural } of Object.values(kinds)) {
+      assert.ok(document.components.schemas[kind], kind)
+      assert.ok(document.paths[`/api/v1/namespaces/{namespace}/${plural}/{name}`]?.patch, plural)
+    }
+  })
+
+  it('names each operation once, and every parameter of a path', () => {
+    const ids = operations().map(({ operation }) => operation.operationId)
+    assert.deepEqual(
+      ids.filter((id, index) => ids.indexOf(id) !== index),
+      [],
+    )
+    for (const { path, operation } of operations()) {
+      const named = [...path.matchAll(/\{(\w+)\}/g)].map((match) => match[1])
+      assert.deepEqual(
+        operation.parameters
+          .filter((parameter) => parameter.in === 'path')
+          .map(({ name }) => name)
+          .sort(),
+        named.sort(),
+        path,
+      )
+    }
+  })
+
+  it('refers to nothing that is not in it', () => {
+    const known = new Set(Object.keys(document.components.schemas).map((name) => `#/components/schemas/${name}`))
+    // A schema that refers to itself says so by a pointer of its own.
+    assert.deepEqual(
+      refsIn(document).filter((ref) => !known.has(ref) && !ref.startsWith('#/$defs')),
+      [],
+    )
+  })
+
+  it('answers what it says, to a table of calls', async () => {
+    for (const [path, schema] of [
+      ['/api/v1/users', 'get'],
+      ['/api/v1/groups', 'get'],
+      ['/api/v1/tokens', 'get'],
+      ['/api/v1/events', 'get'],
+    ] as const) {
+      const described = document.paths[path]?.[schema]?.responses['200']?.content?.['application/json']?.schema
+      assert.ok(described, path)
+      const { body } = await api.call<Record<string, unknown>>('GET', path)
+      const { properties = {}, required = [] } = described as { properties?: object; required?: string[] }
+      assert.deepEqual(Object.keys(body).sort(), Object.keys(properties).sort())
+      for (const name of required) assert.ok(name in body, `${path} ${name}`)
+    }
+  })
+})
+
+describe('/api/docs', () => {
+  it('is a page without a script and without anything from elsewhere', async () => {
+    const { status, headers, text } = await api.call('GET', '/api/docs', undefined, { token: null })
+    assert.equal(status, 200)
+    assert.match(headers['content-type'] ?? '', /^text\/html/)
+    assert.match(headers['content-security-policy'] ?? '', /default-src 'none'/)
+    assert.ok(
+      !/<script|https?:\/\/(?!(localhost|127|www\.rfc|sign-in\.example|example))[^<"]*"/i.test(text.replace(/<code>.*?<\/code>/g, '')),
+    )
+    for (const { path } of operations()) assert.ok(text.includes(path), path)
+  })
+})
+
+/** Values that people and programs get wrong, beside anything that JSON can say. */
+const oddText = fc.oneof(
+  fc.string({ unit: 'binary', maxLength: 40 }),
+  fc.constantFrom(
+    '',
+    '\0',
+    '\ud800',
+    '../..',
+    '%00',
+    "' or 1=1 --",
+    '{{7*7}}',
+    'x'.repeat(5_000),
+    '00000000-0000-4000-8000-000000000000',
+    'admin',
+    '-1',
+    '1e400',
+    '*',
+    '__proto__',
+    'constructor',
+  ),
+)
+const oddJson = fc.oneof(oddText, fc.jsonValue({ maxDepth: 3 }), fc.constantFrom<unknown>(null, [], {}, -1, 1e308, 2 ** 53, true))
+
+/** Near enough to the schema that what is behind the first check is reached as well. */
+const near = (schema: JsonSchema, depth = 0): fc.Arbitrary<unknown> => {
+  const {
+    $ref,
+    type,
+    properties,
+    items,
+    enum: values,
+    const: only,
+    anyOf,
+    additionalProperties,
+  } = schema as {
+    $ref?: string
+    type?: string | string[]
+    properties?: Record<string, JsonSchema>
+    items?: JsonSchema
+    enum?: unknown[]
+    const?: unknown
+    anyOf?: JsonSchema[]
+    additionalProperties?: JsonSchema | boolean
+  }
+  const odd = (arbitrary: fc.Arbitrary<unknown>) => fc.oneof({ weight: 9, arbitrary }, { weight: 1, arbitrary: oddJson })
+  if (depth > 6) return oddJson
+  if ($ref) return near(document.components.schemas[$ref.split('/').at(-1) ?? ''] ?? {}, depth + 1)
+  if (values) return odd(fc.constantFrom(...values))
+  if (only !== undefined) return odd(fc.constant(only))
+  if (anyOf) return odd(fc.oneof(...anyOf.map((one) => near(one, depth + 1))))
+  if (properties)
+    return odd(
+      fc.record(Object.fromEntries(Object.entries(properties).map(([name, field]) => [name, near(field, depth + 1)])), {
+        requiredKeys: [],
+      }),
+    )
+  if (type === 'array') return odd(fc.array(near(items ?? {}, depth + 1), { maxLength: 3 }))
+  if (type === 'object')
+    return odd(
+      fc.dictionary(fc.string({ maxLength: 8 }), near(typeof additionalProperties === 'object' ? additionalProperties : {}, depth + 1), {
+        maxKeys: 3,
+      }),
+    )
+  if (type === 'boolean') return odd(fc.boolean())
+  if (type === 'integer' || type === 'number') return odd(fc.integer())
+  if (type === 'string')
+    return odd(fc.oneof(fc.stringMatching(/^[a-z0-9-]{1,12}$/), fc.constantFrom('https://a.example/cb', '15m', 'a@example.org', 'openid')))
+  return oddJson
+}
+
+const encode = (text: string) => encodeURIComponent(text.toWellFormed())
+
+const requestTo = (path: string, method: string, { parameters, requestBody }: Operation) => {
+  const pathParameters = parameters.filter((parameter) => parameter.in === 'path')
+  const queryParameters = parameters.filter((parameter) => parameter.in === 'query')
+  const [contentType, content] = Object.entries(requestBody?.content ?? {})[0] ?? []
+  return fc.record({
+    method: fc.constant(method),
+    path: fc
+      .tuple(...pathParameters.map(() => fc.oneof(oddText, fc.constantFrom('default', 'shop', '*', '%zz'))))
+      .map((values) =>
+        pathParameters.reduce((address, { name }, index) => address.replace(`{${name}}`, encode(values[index] ?? '')), path),
+      ),
+    query: fc
+      .array(fc.tuple(fc.constantFrom(...queryParameters.map(({ name }) => name), 'unknown'), oddText), { maxLength: 3 })
+      .map((pairs) => pairs.map(([name, value]) => `${name}=${encode(value)}`).join('&')),
+    body: content ? near(content.schema) : fc.constant(undefined),
+    contentType: fc.constant(contentType ?? 'application/json'),
+    headers: fc.record({ 'if-match': fc.stringMatching(/^[!-~]{0,20}$/) }, { requiredKeys: [] }),
+  })
+}
+
+describe('every operation', () => {
+  it('answers anything at all with a registered status, a problem where it refuses, and never a 5xx', async () => {
+    const requests = operations().map(({ path, method, operation }) => requestTo(path, method, operation))
+    await fc.assert(
+      fc.asyncProperty(fc.oneof(...requests), async ({ method, path, query, body, contentType, headers }) => {
+        const sent = body === undefined ? undefined : Buffer.from(JSON.stringify(body) ?? 'null')
+        const {
+          status,
+          headers: answered,
+          text,
+        } = await api.call(method, query ? `${path}?${query}` : path, sent, { contentType, headers })
+        assert.ok(status < 500, `${status}: ${text.slice(0, 500)}`)
+        if (status >= 400 && !(path === '/api/v1/apply' && status === 422))
+          assert.match(answered['content-type'] ?? '', /^application\/(problem\+)?json/)
+        assert.ok(!/\n\s+at /.test(text), 'no stack leaves')
+      }),
+      { numRuns: Number(process.env.FUZZ_RUNS ?? 600) },
+    )
+  })
+})
