@@ -57,6 +57,8 @@ export interface PageOptions {
   address?: string
   /** No post of this page ever leads to another site. Not for pages on the way to a client: browsers hold redirects to it too. */
   formsStayHere?: boolean
+  /** Addresses of pictures on it beside the client's own. */
+  pictures?: readonly string[]
 }
 
 export interface Page {
@@ -108,7 +110,7 @@ export const openPages = ({ templatesDir, log }: { templatesDir?: string | undef
   return {
     stylesheet,
     text: (locales, key, values) => catalogue.pick(locales).translate(key, values),
-    render: (name, variables, { locales, pathPrefix, address, formsStayHere = false }) => {
+    render: (name, variables, { locales, pathPrefix, address, formsStayHere = false, pictures = [] }) => {
       const { locale } = catalogue.pick(locales)
       const client = 'client' in variables && variables.client ? shown(variables.client) : undefined
       const html = templates.render(name, {
@@ -121,7 +123,7 @@ export const openPages = ({ templatesDir, log }: { templatesDir?: string | undef
         languages: address === undefined ? [] : languages(catalogue.locales, locale, address),
         hidden: 'hidden' in variables ? Object.entries(variables.hidden).map(([name, value]) => ({ name, value })) : undefined,
       })
-      return { html, headers: headers(locale, client?.logo_uri, formsStayHere) }
+      return { html, headers: headers(locale, [client?.logo_uri, ...pictures], formsStayHere) }
     },
   }
 }
@@ -147,14 +149,14 @@ const shown = (client: ShownClient): ShownClient => {
   return { name, ...Object.fromEntries(safe) }
 }
 
-const headers = (locale: string, logo: string | undefined, formsStayHere: boolean): Record<string, string> => ({
+const headers = (locale: string, pictures: readonly (string | undefined)[], formsStayHere: boolean): Record<string, string> => ({
   'content-type': 'text/html; charset=utf-8',
   'content-language': locale,
   // No form-action on the way to a client: Chromium holds every redirect after a post to it, and where a client sends a person on is its own affair.
   'content-security-policy': [
     "default-src 'none'",
     "style-src 'self'",
-    `img-src 'self' data:${logo ? ` ${new URL(logo).origin}` : ''}`,
+    ["img-src 'self' data:", ...origins(pictures)].join(' '),
     "base-uri 'none'",
     "frame-ancestors 'none'",
     ...(formsStayHere ? ["form-action 'self'"] : []),
@@ -165,6 +167,11 @@ const headers = (locale: string, logo: string | undefined, formsStayHere: boolea
   'x-content-type-options': 'nosniff',
   'x-frame-options': 'DENY',
 })
+
+const origins = (addresses: readonly (string | undefined)[]): string[] => {
+  const found = addresses.map((address) => (address ? URL.parse(address) : null)).filter((url) => url && /^https?:$/.test(url.protocol))
+  return [...new Set(found.map((url) => url?.origin ?? ''))].slice(0, 50)
+}
 
 const readStylesheet = (templatesDir: string | undefined): Stylesheet => {
   const theirs = templatesDir && `${templatesDir}/pages/pages.css`

@@ -4,9 +4,8 @@ interface PortalPage {
   person: { username: string; name: string }
   /** Goes with every post, and must be that of the session. */
   token: string
-  /** What was done, or went wrong: a key of the message catalogue. */
+  /** What was done: a key of the message catalogue. */
   notice?: string
-  mistake?: string
 }
 
 export interface Applications extends PortalPage {
@@ -20,7 +19,9 @@ export interface Account extends PortalPage {
 }
 
 export interface AccountSessions extends PortalPage {
-  sessions: { uid: string; device: string; network?: string; createdAt: Date; lastUsedAt: Date; isCurrent: boolean }[]
+  sessions: { uid: string; device?: string; network?: string; createdAt: Date; lastUsedAt: Date; isCurrent: boolean }[]
+  /** Cursor of older ones. */
+  next?: string
 }
 
 export interface AccountConsents extends PortalPage {

@@ -61,8 +61,7 @@ export const challengeOf = (step: Asking, pages: PageRenderer, locales: readonly
 
 export const stagePageOf = (step: Asking, pages: PageRenderer, locales: readonly string[], pathPrefix: string): StagePage => {
   const text = textsFor(pages, locales)
-  const { client, user, scopes = [], resources = {} } = step.context
-  const names = [...new Set([...scopes, ...Object.values(resources).flat()])]
+  const { client, user } = step.context
   return {
     action: `${pathPrefix}/flow/${step.flow.name}`,
     attempt: step.attempt,
@@ -80,10 +79,17 @@ export const stagePageOf = (step: Asking, pages: PageRenderer, locales: readonly
     canDecline: step.isBegunForOther,
     ...(step.facts.username ? { username: step.facts.username } : {}),
     ...(user ? { person: user.name } : {}),
-    scopes: names.map((name) => {
-      const key = `scope.${name}`
-      const words = text(key)
-      return { name, text: words === key ? text('scope.other', { scope: name }) : words }
-    }),
+    scopes: scopesInWords(step.context, text),
   }
 }
+
+/** What a client wants, or may do, as people say it. */
+export const scopesInWords = (
+  { scopes = [], resources = {} }: { scopes?: readonly string[]; resources?: Readonly<Record<string, readonly string[]>> },
+  text: Texts,
+): { name: string; text: string }[] =>
+  [...new Set([...scopes, ...Object.values(resources).flat()])].map((name) => {
+    const key = `scope.${name}`
+    const words = text(key)
+    return { name, text: words === key ? text('scope.other', { scope: name }) : words }
+  })

@@ -1,0 +1,34 @@
+/** Who may use an application: pure. What cannot be decided is refused. */
+import type { ApplicationSpec } from '#/kinds/application.ts'
+import { accessVariables } from '#/kinds/expression_variables.ts'
+import { compileExpression } from '#/lib/expression.ts'
+
+export interface AccessQuestion {
+  user: { username: string; email: string | null; name: string | null; active: boolean; attributes: Record<string, unknown> }
+  /** Also those above the ones the person is in by themselves. */
+  groups: readonly string[]
+  /** `{name, clientId, labels…}`, empty for an application without a client. */
+  client: Record<string, unknown>
+  network: string
+}
+
+/** `failed` says that the expression did: a refusal, and a mistake of the configuration. */
+export type Access = { kind: 'allowed' } | { kind: 'refused'; failed?: string }
+
+export const decideAccess = (access: ApplicationSpec['access'], { user, groups, client, network }: AccessQuestion): Access => {
+  if (!user.active) return { kind: 'refused' }
+  if (!access) return { kind: 'allowed' }
+  const isNamed = access.users?.some((username) => sameName(username, user.username)) ?? false
+  const isMember = access.groups?.some((group) => groups.some((own) => sameName(group, own))) ?? false
+  const isOpen = access.users === undefined && access.groups === undefined
+  if (!isOpen && !isNamed && !isMember) return { kind: 'refused' }
+  if (access.when === undefined) return { kind: 'allowed' }
+  try {
+    const holds = compileExpression(access.when, accessVariables).evaluate({ user: { ...user, groups }, client, network })
+    return holds === true ? { kind: 'allowed' } : { kind: 'refused' }
+  } catch (error) {
+    return { kind: 'refused', failed: (error as Error).message }
+  }
+}
+
+const sameName = (a: string, b: string) => a.normalize('NFKC').toLowerCase() === b.normalize('NFKC').toLowerCase()

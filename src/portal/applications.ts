@@ -1,0 +1,65 @@
+/** What a person may use, and where a click leads. */
+import type { Applications } from '#/flow/portal_pages.ts'
+import { effectiveGroups } from '#/identity/groups.ts'
+import type { Log } from '#/lib/log.ts'
+import type { Db } from '#/lib/sql.ts'
+import { decideAccess } from '#/policy/application_access.ts'
+import type { ResolvedClient, Snapshot } from '#/resources/snapshot.ts'
+import type { Person } from './person.ts'
+
+export interface ApplicationsDeps {
+  db: Db
+  log: Log
+  snapshot: Snapshot
+}
+
+type Shown = Applications['applications'][number]
+
+/** Applications of this AuthServer that the person may use, and its clients that can begin a sign-in by themselves; by name. */
+export const listApplications = async ({ db, log, snapshot }: ApplicationsDeps, person: Person): Promise<Shown[]> => {
+  const { user } = person.session
+  const groups = await effectiveGroups(db, user.id)
+  const { namespace, name, issuerUrl } = person.authServer
+  const isOfServer = (ref: { namespace?: string | undefined; name: string }, own: string) =>
+    ref.name === name && (ref.namespace ?? own) === namespace
+  const listed = new Set<string>()
+  const shown: Shown[] = []
+  for (const { metadata, spec } of snapshot.list('Application')) {
+    const ref = spec.authClientRef
+    const client = ref && snapshot.client(ref.namespace ?? metadata.namespace, ref.name)
+    if (client) listed.add(client.clientId)
+    if (spec.paused || !isOfServer(spec.authServerRef, metadata.namespace)) continue
+    const access = decideAccess(spec.access, { user, groups, client: client ? clientOf(client) : {}, network: person.network })
+    if (access.kind === 'refused' && access.failed)
+      log.warn(
+        { event: 'portal.application.refused', application: `${metadata.namespace}/${metadata.name}`, reason: access.failed.slice(0, 300) },
+        'an access expression failed',
+      )
+    if (access.kind !== 'allowed') continue
+    shown.push(tile(spec.displayName, spec.launchUrl, spec.description, spec.icon))
+  }
+  for (const { metadata, spec } of snapshot.list('AuthClient')) {
+    const client = snapshot.client(metadata.namespace, metadata.name)
+    if (!client || client.problem || !spec.initiateLoginUri || listed.has(client.clientId)) continue
+    if (spec.paused || !isOfServer(spec.authServerRef, metadata.namespace)) continue
+    // Initiating login from a third party (OpenID Connect Core 1.0, section 4).
+    const url = new URL(spec.initiateLoginUri)
+    url.searchParams.set('iss', issuerUrl)
+    shown.push(tile(spec.displayName ?? client.clientId, url.href, undefined, spec.logoUri))
+  }
+  return shown.sort((a, b) => a.name.localeCompare(b.name))
+}
+
+const clientOf = ({ clientId, resource }: ResolvedClient) => ({
+  name: resource.metadata.name,
+  clientId,
+  labels: resource.metadata.labels,
+})
+
+const tile = (name: string, url: string, description: string | undefined, icon: string | undefined): Shown => ({
+  name,
+  url,
+  initial: [...name.trim()][0]?.toUpperCase() ?? '·',
+  ...(description ? { description } : {}),
+  ...(icon ? { icon } : {}),
+})

@@ -1,0 +1,202 @@
+/**
+ * The portal: what a person sees of themselves. Server-rendered, no script; each post is answered by a redirect to the page it came from,
+ * which says what was done.
+ */
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import type { PageName, PageRenderer, PageVariables } from '#/flow/pages.ts'
+import type { PasswordHasher } from '#/identity/passwords.ts'
+import { readLocales } from '#/lib/catalogue.ts'
+import type { Clock } from '#/lib/clock.ts'
+import { formLimit, parseForm } from '#/lib/form.ts'
+import { getCaller } from '#/lib/http.ts'
+import type { Log } from '#/lib/log.ts'
+import { Problem } from '#/lib/problem.ts'
+import { problemContentType, problemDocument, toProblem } from '#/lib/problem_document.ts'
+import type { Db } from '#/lib/sql.ts'
+import type { Snapshot } from '#/resources/snapshot.ts'
+import { changePassword } from './account_password.ts'
+import { listApplications } from './applications.ts'
+import { listShownConsents, withdrawConsent } from './consents.ts'
+import { renderMe } from './me.ts'
+import { checkPost, findPerson, type Person } from './person.ts'
+import { endSessions, listShownSessions } from './sessions.ts'
+
+export interface PortalDeps {
+  db: Db
+  log: Log
+  clock: Clock
+  passwords: PasswordHasher
+  pages: PageRenderer
+  snapshot: Snapshot
+}
+
+/** What a post has done, to be said by the page it leads back to. */
+export type Notice = 'session_ended' | 'sessions_ended' | 'consent_withdrawn' | 'password_changed'
+const notices: readonly string[] = ['session_ended', 'sessions_ended', 'consent_withdrawn', 'password_changed'] satisfies Notice[]
+
+export const portalRoutes =
+  (deps: PortalDeps): FastifyPluginAsync =>
+  async (app) => {
+    await app.register(me(deps))
+    await app.register(pages(deps))
+  }
+
+const me =
+  (deps: PortalDeps): FastifyPluginAsync =>
+  async (app) => {
+    app.get('/api/v1/me', async (request, reply) => {
+      const person = await findPerson(deps.db, request, deps.clock())
+      if (!person) throw new Problem('unauthenticated', { detail: 'sign in at /flow/authentication' })
+      return reply.header('cache-control', 'no-store').send(renderMe(person))
+    })
+    app.setErrorHandler((error, request, reply) => {
+      const problem = toProblem(error)
+      logFailure(deps, request, problem)
+      if (problem.retryAfter !== undefined) reply.header('retry-after', String(Math.max(1, Math.ceil(problem.retryAfter))))
+      return reply
+        .code(problem.status)
+        .header('cache-control', 'no-store')
+        .header('content-type', problemContentType)
+        .send(JSON.stringify(problemDocument(problem, getCaller(request.raw).requestId)))
+    })
+  }
+
+const pages =
+  (deps: PortalDeps): FastifyPluginAsync =>
+  async (app) => {
+    app.removeAllContentTypeParsers()
+    app.addContentTypeParser(
+      'application/x-www-form-urlencoded',
+      { parseAs: 'string', bodyLimit: formLimit },
+      async (_: unknown, body: unknown) => parseForm(String(body)),
+    )
+
+    const show = <Name extends PageName>(
+      request: FastifyRequest,
+      reply: FastifyReply,
+      person: Person,
+      { name, variables, pictures = [] }: { name: Name; variables: Omit<PageVariables[Name], keyof Frame>; pictures?: string[] },
+    ) => {
+      const { user } = person.session
+      const { notice } = request.query as Record<string, unknown>
+      const { pathPrefix } = person.authServer
+      const frame: Frame = {
+        person: { username: user.username, name: user.name ?? user.username },
+        token: person.token,
+        ...(typeof notice === 'string' && notices.includes(notice) ? { notice: `notice.${notice}` } : {}),
+      }
+      // A page of the portal is its own variables and the frame.
+      const all = { ...frame, ...variables } as unknown as PageVariables[Name]
+      const address = `${pathPrefix}${request.url.split('?')[0]}`
+      const page = deps.pages.render(name, all, { locales: person.locales, pathPrefix, address, pictures, formsStayHere: true })
+      return reply.headers(page.headers).send(page.html)
+    }
+
+    /** Who is not signed in is sent to do so, and comes back. */
+    const page = (path: string, handle: (person: Person, request: FastifyRequest, reply: FastifyReply, now: Date) => Promise<unknown>) => {
+      app.get(path, async (request, reply) => {
+        const now = deps.clock()
+        const person = await findPerson(deps.db, request, now)
+        if (person) return handle(person, request, reply, now)
+        const { pathPrefix } = getCaller(request.raw).authServer
+        const next = encodeURIComponent(`${pathPrefix}${request.url}`)
+        return reply.header('cache-control', 'no-store').redirect(`${pathPrefix}/flow/authentication?next=${next}`, 303)
+      })
+    }
+
+    type Handling = { person: Person; body: Readonly<Record<string, string>>; request: FastifyRequest; reply: FastifyReply; now: Date }
+    const post = (path: string, handle: (handling: Handling) => Promise<Notice | undefined>) => {
+      app.post(path, async (request, reply) => {
+        const now = deps.clock()
+        const person = await findPerson(deps.db, request, now)
+        if (!person) throw new Problem('unauthenticated')
+        const body = (request.body ?? {}) as Record<string, string>
+        checkPost(person, request, body)
+        const notice = await handle({ person, body, request, reply, now })
+        if (notice)
+          return reply.header('cache-control', 'no-store').redirect(`${person.authServer.pathPrefix}${path}?notice=${notice}`, 303)
+      })
+    }
+
+    page('/', async (person, request, reply) => {
+      const applications = await listApplications(deps, person)
+      const pictures = applications.flatMap(({ icon }) => icon ?? [])
+      return show(request, reply, person, { name: 'applications', variables: { applications }, pictures })
+    })
+
+    page('/account', async (person, request, reply) => {
+      const { user, auth_time } = person.session
+      const variables = { groups: user.groups, signedInAt: new Date(auth_time * 1_000), ...(user.email ? { email: user.email } : {}) }
+      return show(request, reply, person, { name: 'account', variables })
+    })
+
+    page('/account/sessions', async (person, request, reply, now) => {
+      const { cursor } = request.query as Record<string, unknown>
+      const variables = await listShownSessions(deps, person, typeof cursor === 'string' ? cursor : undefined, now)
+      return show(request, reply, person, { name: 'account_sessions', variables })
+    })
+    post('/account/sessions', ({ person, body, now }) => endSessions(deps, person, body, now))
+
+    page('/account/consents', async (person, request, reply) =>
+      show(request, reply, person, { name: 'account_consents', variables: { consents: await listShownConsents(deps, person) } }),
+    )
+    post('/account/consents', ({ person, body, now }) => withdrawConsent(deps, person, body, now))
+
+    page('/account/password', async (person, request, reply) =>
+      show(request, reply, person, { name: 'account_password', variables: { mistakes: [] } }),
+    )
+    post('/account/password', async ({ person, body, request, reply, now }) => {
+      const changed = await changePassword(deps, person, body, now)
+      if (changed.kind === 'changed') return 'password_changed'
+      if (changed.retryAfter !== undefined) reply.header('retry-after', String(changed.retryAfter))
+      reply.code(changed.retryAfter === undefined ? 400 : 429)
+      const mistakes = changed.mistakes.map(({ field, key, values }) => ({ field, text: deps.pages.text(person.locales, key, values) }))
+      show(request, reply, person, { name: 'account_password', variables: { mistakes } })
+      return undefined
+    })
+
+    app.get('/signed_out', (request, reply) => {
+      const { authServer } = getCaller(request.raw)
+      const page = deps.pages.render(
+        'logged_out',
+        {},
+        { locales: localesOf(request), pathPrefix: authServer.pathPrefix, formsStayHere: true },
+      )
+      return reply.headers(page.headers).send(page.html)
+    })
+
+    app.setErrorHandler((error, request, reply) => {
+      const problem = toProblem(error)
+      logFailure(deps, request, problem)
+      const { requestId, authServer } = getCaller(request.raw)
+      const options = { locales: localesOf(request), pathPrefix: authServer.pathPrefix }
+      const retry = `${authServer.pathPrefix}${request.url.split('?')[0]}`
+      if (problem.retryAfter !== undefined) reply.header('retry-after', String(Math.max(1, Math.ceil(problem.retryAfter))))
+      const page =
+        problem.code === 'unavailable'
+          ? deps.pages.render('busy', { retry }, options)
+          : deps.pages.render('error', { error: problem.code, request_id: requestId, retry }, options)
+      return reply.code(problem.status).headers(page.headers).send(page.html)
+    })
+  }
+
+/** On every page of the portal. */
+type Frame = Pick<PageVariables['account'], 'person' | 'token' | 'notice'>
+
+const localesOf = (request: FastifyRequest): string[] =>
+  readLocales({ cookies: request.headers.cookie, acceptLanguage: request.headers['accept-language'] })
+
+const logFailure = ({ log }: PortalDeps, request: FastifyRequest, problem: Problem): void => {
+  if (problem.status < 500 && !problem.log) return
+  log[problem.code === 'internal' ? 'error' : 'warn'](
+    {
+      event: 'portal.request.failed',
+      'http.request.id': getCaller(request.raw).requestId,
+      'http.route': request.routeOptions.url,
+      code: problem.code,
+      reason: problem.log,
+      ...(problem.code === 'internal' ? { stack: (problem.cause as Error | undefined)?.stack ?? problem.stack } : {}),
+    },
+    'a request of the portal failed',
+  )
+}

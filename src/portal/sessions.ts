@@ -1,0 +1,43 @@
+import type { AccountSessions } from '#/flow/portal_pages.ts'
+import { endSession, endSessionsOf, listSessions } from '#/identity/sessions.ts'
+import { Problem } from '#/lib/problem.ts'
+import type { Db } from '#/lib/sql.ts'
+import { changeOf, type Person } from './person.ts'
+
+const pageSize = 20
+
+export const listShownSessions = async (
+  { db }: { db: Db },
+  { session }: Person,
+  cursor: string | undefined,
+  now: Date,
+): Promise<Pick<AccountSessions, 'sessions' | 'next'>> => {
+  const { items, next } = await listSessions(db, session.user.id, { cursor, limit: pageSize }, now)
+  const sessions = items.map(({ id, device, network, createdAt, lastUsedAt }) => ({
+    uid: id,
+    createdAt,
+    lastUsedAt,
+    isCurrent: id === session.uid,
+    ...(device ? { device } : {}),
+    ...(network ? { network } : {}),
+  }))
+  return { sessions, ...(next ? { next } : {}) }
+}
+
+/** `session` names one of the person's own; `others` ends all but this one. */
+export const endSessions = async (
+  { db }: { db: Db },
+  person: Person,
+  { session, others }: Readonly<Record<string, string>>,
+  now: Date,
+): Promise<'session_ended' | 'sessions_ended'> => {
+  const { user, uid } = person.session
+  if (others !== undefined) {
+    await endSessionsOf(db, user.id, changeOf(person), now, uid)
+    return 'sessions_ended'
+  }
+  if (!session) throw new Problem('bad_request', { detail: 'no session is named' })
+  // One that has ended meanwhile is what the person wanted.
+  await endSession(db, session, changeOf(person), now, user.id)
+  return 'session_ended'
+}
