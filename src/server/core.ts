@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type FastifyReply, fastify } from 'fastify'
 import { type ApiDeps, buildApi } from '#/api/index.ts'
+import { sendProblem } from '#/api/problem.ts'
 import { type FlowRoutesDeps, flowRoutes } from '#/flow/routes.ts'
 import { getCaller } from '#/lib/http.ts'
 
@@ -19,7 +20,7 @@ export const openCore = async (deps: CoreDeps): Promise<Core> => {
     genReqId: (request) => getCaller(request).requestId,
     // Malformed percent-encoding in a path is a path that names nothing.
     // The cast: here the reply's type knows of no status it may have.
-    frameworkErrors: (_error, _request, reply) => (reply as FastifyReply).code(404).send(),
+    frameworkErrors: (_error, request, reply) => sendProblem(reply as FastifyReply, new Problem('not_found'), request.id),
     routerOptions: { maxParamLength: 512 },
   })
   await app.register(flowRoutes(deps))

@@ -136,7 +136,7 @@ const serve =
         event: 'http.request',
         'http.request.method': request.method,
         // Without the query: codes, tokens and addresses of mail stand there.
-        'url.path': pathOf(decided.kind === 'part' ? decided.url : ''),
+        'url.path': loggedPath(decided.kind === 'part' ? decided.url : ''),
         'http.response.status_code': response.statusCode,
         'client.address': decided.kind === 'part' ? decided.caller.network : request.socket.remoteAddress,
         'signet.part': part,
@@ -155,6 +155,9 @@ const serve =
   }
 
 const pathOf = (url: string) => url.split('?', 1)[0]?.slice(0, 256)
+
+/** Without what names one interaction: its address is half of the right to go on with it. */
+const loggedPath = (url: string) => pathOf(url)?.replace(/^(\/oauth2\/(?:interaction|authorize|device))\/.*/, '$1/…')
 
 const answerHealth = (
   request: IncomingMessage,
