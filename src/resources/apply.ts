@@ -32,13 +32,20 @@ export interface ApplyOptions extends ResourceChange {
 }
 
 /** One result for each document, in their order; what was pruned follows. Throws Problem `too_large`, and `invalid` for a bad `prune`. */
-export const applyDocuments = async (
+export const applyDocuments = (
   deps: ResourceDeps,
   source: string | readonly unknown[],
   options: ApplyOptions,
   now: Date,
+): Promise<ApplyResult[]> => applyManifests(deps, typeof source === 'string' ? parseManifests(source) : manifestsOf(source), options, now)
+
+/** The same for manifests that were read already. */
+export const applyManifests = async (
+  deps: ResourceDeps,
+  manifests: readonly Manifest[],
+  options: ApplyOptions,
+  now: Date,
 ): Promise<ApplyResult[]> => {
-  const manifests = typeof source === 'string' ? parseManifests(source) : manifestsOf(source)
   const checked = refuseRepeated(manifests.map(checkManifest))
   const selector = options.prune === undefined ? undefined : parsePruneSelector(options.prune)
   const perform = async (db: Db, atomically: Atomically) => {
@@ -81,7 +88,7 @@ const refuseRepeated = (checked: Checked[]): Checked[] => {
 
 const applyChecked = async (
   deps: ResourceDeps,
-  { manifests, checked, atomically }: { manifests: Manifest[]; checked: Checked[]; atomically: Atomically },
+  { manifests, checked, atomically }: { manifests: readonly Manifest[]; checked: Checked[]; atomically: Atomically },
   options: ApplyOptions,
   now: Date,
 ): Promise<ApplyResult[]> => {
