@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { openLog } from '#/lib/log.ts'
+import { openPages } from './pages.ts'
+
+const options = { locales: ['en'], pathPrefix: '' }
+
+test('what a page is given is text, never markup, and no link but to the web', () => {
+  const pages = openPages({ log: openLog('silent') })
+  const client = {
+    name: '<img src=x onerror=alert(1)>"\'',
+    logo_uri: 'javascript:alert(1)',
+    policy_uri: 'data:text/html,x',
+    tos_uri: 'https://wiki.example/"><b>',
+  }
+  const { html, headers } = pages.render('logged_out', { client }, options)
+  assert.doesNotMatch(html, /<img|javascript:|data:text|<b>/)
+  assert.match(html, /&lt;img/)
+  assert.match(headers['content-security-policy'] ?? '', /img-src 'self' data:;/)
+  const logo = pages.render('logged_out', { client: { name: 'Wiki', logo_uri: 'https://cdn.example:8443/a;b.png' } }, options)
+  assert.match(logo.headers['content-security-policy'] ?? '', /img-src 'self' data: https:\/\/cdn\.example:8443;/)
+})
+
+test("an operator's template stands in for ours, and ours for one that is broken", () => {
+  const folder = mkdtempSync(join(tmpdir(), 'signet-templates-'))
+  const lines: string[] = []
+  try {
+    mkdirSync(join(folder, 'pages'))
+    writeFileSync(join(folder, 'pages', 'busy.liquid'), '<h1>{{ "busy.title" | t }}, says the harbour</h1>')
+    writeFileSync(join(folder, 'pages', 'logged_out.liquid'), '{% for %}')
+    writeFileSync(join(folder, 'pages', 'pages.css'), 'body { color: red; }')
+    const pages = openPages({ templatesDir: folder, log: openLog('warn', { write: (line) => lines.push(line) }) })
+    assert.equal(pages.render('busy', {}, options).html, '<h1>One moment, please, says the harbour</h1>')
+    assert.match(pages.render('logged_out', {}, options).html, /You are signed out/)
+    assert.match(lines.join(''), /template\.broken.*logged_out.*line:1/)
+    assert.equal(pages.stylesheet.css, 'body{color:red}')
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+})
