@@ -15,8 +15,10 @@ import { openClients } from './clients.ts'
 import { handleInteraction, InteractionLost, interactionUid } from './interaction.ts'
 import { markJwt, takesJwt } from './jwt_parameter.ts'
 import { type Keyring, keyringOf, loadKeyring } from './keyring.ts'
+import { offeredBy } from './offered.ts'
 import type { OidcDeps } from './oidc.ts'
 import { buildProvider, type ProviderDeps } from './provider.ts'
+import { mayRegister } from './registration_access.ts'
 import { rotationSettingsOf } from './rotation_settings.ts'
 
 export interface Issuer {
@@ -68,7 +70,7 @@ export const openIssuer = (
         : await loadKeyring(deps, { issuer: issuerUrl, settings }, now)
     keysForgotten = false
     isStale = false
-    const scopes = scopesOfClients(deps, authServer)
+    const offered = offeredBy(snapshot, authServer)
     const madeOf = JSON.stringify([
       keyring.keys.map(({ kid }) => kid),
       [...keyring.signers.values()].map(({ kid }) => kid),
@@ -76,7 +78,7 @@ export const openIssuer = (
       authServer.policy,
       authServer.dynamicRegistration,
       authServer.claimMappers.map(({ metadata }) => [metadata.namespace, metadata.name, metadata.resourceVersion]),
-      scopes,
+      offered,
     ])
     if (ready && ready.madeOf === madeOf) {
       ready = { ...ready, keyring, rotationCause: settings.cause }
@@ -90,7 +92,7 @@ export const openIssuer = (
       authServer,
       clients,
       claims: openClaims(deps, authServer),
-      scopes,
+      offered,
       keyring: () => {
         if (current.validUntil <= clock()) current = keyringOf(issuerUrl, current.keys, clock())
         return current
@@ -128,6 +130,12 @@ export const openIssuer = (
         const answered = await redirectToGet(request, response, `${issuerUrl}/oauth2/authorize`)
         if (answered.kind === 'refused') errorPage(request, response, 'invalid_request', answered.error_description)
         return
+      }
+      if (/^\/oauth2\/register\/?(\?|$)/i.test(url) && providerDeps.authServer.dynamicRegistration?.initialAccessToken) {
+        if (!(await mayRegister(deps, request.headers.authorization, namespace, clock()))) {
+          response.setHeader('www-authenticate', `Bearer realm="${issuerUrl}", error="invalid_token"`)
+          return oauthError(response, 'invalid_token', 'an initial access token is needed: an API token that may create authclients', 401)
+        }
       }
       if (takesJwt(url)) {
         const body = await readBody(request, largestBody)
@@ -192,16 +200,6 @@ export const openIssuer = (
       handled.catch((error: Error) => fail(request, response, error))
     },
   }
-}
-
-/** Every scope that a client of it names, or a policy. */
-const scopesOfClients = ({ snapshot }: IssuerDeps, authServer: ResolvedAuthServer): string[] => {
-  const scopes = new Set<string>()
-  for (const policy of authServer.policies) for (const scope of policy.spec.allowedScopes ?? []) scopes.add(scope)
-  for (const { spec, metadata } of snapshot.list('AuthClient'))
-    if (spec.authServerRef.name === authServer.name && (spec.authServerRef.namespace ?? metadata.namespace) === authServer.namespace)
-      for (const scope of spec.scopes) scopes.add(scope)
-  return [...scopes].sort()
 }
 
 const plain = (response: ServerResponse, status: number, text: string): void => {

@@ -2,6 +2,8 @@
  * OpenID Connect and OAuth of every AuthServer: which provider answers, when it is made anew, and what is done before it. Everything under
  * `/oauth2/` and the two discovery documents come here, with the AuthServer's prefix already cut off.
  */
+import './known_runtime.ts'
+
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Provider } from 'oidc-provider'
 import type { PageRenderer } from '#/flow/pages.ts'

@@ -19,6 +19,7 @@ import { deviceFlowPages } from './device_pages.ts'
 import { interactionPath } from './interaction.ts'
 import type { Keyring } from './keyring.ts'
 import { logoutPages } from './logout_pages.ts'
+import type { Offered } from './offered.ts'
 import { type PageDeps, showPage } from './pages.ts'
 import { registration } from './registration.ts'
 import { ProviderKey } from './signing_key.ts'
@@ -35,8 +36,7 @@ export interface ProviderDeps extends PageDeps, StoreDeps {
   keyring: () => Keyring
   clients: Clients
   claims: Claims
-  /** Every scope that a client or policy of this issuer knows. */
-  scopes: readonly string[]
+  offered: Offered
 }
 
 /** Acr values we can reach, the weaker first. */
@@ -73,7 +73,7 @@ export const buildProvider = (deps: ProviderDeps): Provider => {
       long: sessionCookieAttributes(authServer),
       short: { httpOnly: true, sameSite: 'lax', secure: issuerUrl.startsWith('https:') },
     },
-    scopes: ['openid', 'offline_access', ...Object.keys(claimsOfScope), ...deps.scopes],
+    scopes: ['openid', 'offline_access', ...Object.keys(claimsOfScope), ...deps.offered.scopes],
     claims: {
       openid: ['sub', ...claimsOfSignIn, ...claims.mappedNames],
       acr: null,

@@ -7,15 +7,18 @@ import { storeBackchannelLogout } from '#/model/backchannel_logouts.ts'
 import { type ClientClass, clientClassOf, factsOf } from './clients.ts'
 import { consumeAtEnd } from './consumption.ts'
 import { signAccessToken } from './jwt_access_token.ts'
+import { restrictDiscovery } from './offered.ts'
 import type { ProviderDeps } from './provider.ts'
 import { checkRegistration, registeredClient } from './registration.ts'
 import { openReplays } from './replays.ts'
 import { requestMemory } from './request_memory.ts'
+import { offerTokenExchange } from './token_exchange.ts'
 
 export const takeOver = (provider: Provider, deps: ProviderDeps): void => {
   trustNoHeader(provider, deps)
   findClients(provider, deps)
   checkRegistration(provider, deps)
+  offerTokenExchange(provider, deps)
   makeAccessTokens(provider, deps)
   keepSessionIds(provider)
   tellOfLogout(provider, deps)
@@ -23,6 +26,7 @@ export const takeOver = (provider: Provider, deps: ProviderDeps): void => {
   Object.assign(provider.ReplayDetection, { unique: openReplays(deps) })
   provider.use(async (context, next) => {
     await next()
+    if (context.path.startsWith('/.well-known/') && context.body) restrictDiscovery(context.body as Record<string, unknown>, deps.offered)
     // Every request that consumes has come through here; the library's own context is the same object.
     await consumeAtEnd(deps, context as unknown as KoaContextWithOIDC)
   })

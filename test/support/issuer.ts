@@ -1,6 +1,6 @@
 /** OpenID Connect alone, in this process, over real HTTP and a database of its own: for the tests that stand beside src/oidc/. */
 import { randomBytes } from 'node:crypto'
-import { createServer } from 'node:http'
+import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { openPages } from '#/flow/pages.ts'
 import { openPasswordHasher } from '#/identity/passwords.ts'
@@ -8,9 +8,9 @@ import { createSession } from '#/identity/sessions.ts'
 import { createUser } from '#/identity/users.ts'
 import { systemClock } from '#/lib/clock.ts'
 import { networkMatcher } from '#/lib/config.ts'
+import { setCaller } from '#/lib/http.ts'
 import { openLog } from '#/lib/log.ts'
 import { Secret } from '#/lib/secret.ts'
-import { setCaller } from '#/lib/http.ts'
 import { openOidc } from '#/oidc/oidc.ts'
 import { applyDocuments } from '#/resources/apply.ts'
 import { findClientSecrets } from '#/resources/client_secrets.ts'
@@ -34,19 +34,28 @@ export interface TestIssuer {
   close(): Promise<void>
 }
 
-export const startIssuer = async ({ logLevel = process.env.TEST_LOG_LEVEL ?? 'silent' }: { logLevel?: string } = {}): Promise<TestIssuer> => {
+export const startIssuer = async ({
+  logLevel = process.env.TEST_LOG_LEVEL ?? 'silent',
+}: {
+  logLevel?: string
+} = {}): Promise<TestIssuer> => {
   const database = await freshDatabase()
   const { db } = database
   const log = openLog(logLevel)
   const clock = systemClock
   const rootSecret = new Secret(randomBytes(36).toString('base64'))
   const passwords = openPasswordHasher()
-  let handle: Parameters<typeof createServer>[1] = () => {}
+  let handle: RequestListener = () => {}
   const server = createServer((request, response) => handle(request, response))
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const issuer = `http://localhost:${(server.address() as AddressInfo).port}`
   await applyFirstStart(
-    { db, rootSecret, passwords, settings: { BASE_URL: issuer, BOOTSTRAP_PASSWORD: new Secret('correct horse'), BOOTSTRAP_TOKEN: undefined } },
+    {
+      db,
+      rootSecret,
+      passwords,
+      settings: { BASE_URL: issuer, BOOTSTRAP_PASSWORD: new Secret('correct horse'), BOOTSTRAP_TOKEN: undefined },
+    },
     clock(),
   )
   const snapshot = await openSnapshot({ db, log, clock })
