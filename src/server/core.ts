@@ -1,11 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type FastifyReply, fastify } from 'fastify'
 import { type ApiDeps, buildApi } from '#/api/index.ts'
-import { sendProblem } from '#/api/problem.ts'
+import { refuseUnrouted } from '#/api/problem.ts'
 import { type FlowRoutesDeps, flowRoutes } from '#/flow/routes.ts'
+import { readLocales } from '#/lib/catalogue.ts'
 import { getCaller } from '#/lib/http.ts'
+import { type PortalDeps, portalRoutes } from '#/portal/routes.ts'
+import { refuse } from './refuse.ts'
 
-export type CoreDeps = ApiDeps & FlowRoutesDeps
+export type CoreDeps = ApiDeps & FlowRoutesDeps & PortalDeps
 
 export interface Core {
   handle(request: IncomingMessage, response: ServerResponse): void
@@ -20,11 +23,28 @@ export const openCore = async (deps: CoreDeps): Promise<Core> => {
     genReqId: (request) => getCaller(request).requestId,
     // Malformed percent-encoding in a path is a path that names nothing.
     // The cast: here the reply's type knows of no status it may have.
-    frameworkErrors: (_error, request, reply) => sendProblem(reply as FastifyReply, new Problem('not_found'), request.id),
+    frameworkErrors: (error, request, reply) => refuseUnrouted(error, request, reply as FastifyReply),
     routerOptions: { maxParamLength: 512 },
   })
   await app.register(flowRoutes(deps))
+  await app.register(portalRoutes(deps))
   await app.register(buildApi(deps), { prefix: '/api' })
+  app.setNotFoundHandler((request, reply) => {
+    const { headers, raw } = request
+    if (headers.accept?.includes('text/html')) {
+      const { html, headers: pageHeaders } = deps.pages.render(
+        'error',
+        { error: 'not_found' },
+        {
+          locales: readLocales({ cookies: headers.cookie, acceptLanguage: headers['accept-language'] }),
+          pathPrefix: getCaller(raw).authServer.pathPrefix,
+        },
+      )
+      return reply.code(404).headers(pageHeaders).send(html)
+    }
+    reply.hijack()
+    refuse(raw, reply.raw, { code: 'not_found', detail: 'nothing stands at this address' })
+  })
   await app.ready()
   return {
     handle: (request, response) => app.routing(request, response),

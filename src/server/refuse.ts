@@ -20,7 +20,7 @@ export const refuse = (request: IncomingMessage, response: ServerResponse, { cod
     'x-content-type-options': 'nosniff',
     'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
     // What was not read of the request's body must not become the next request.
-    connection: 'close',
+    ...(request.method === 'GET' || request.method === 'HEAD' ? {} : { connection: 'close' }),
     ...(retryAfter === undefined ? {} : { 'retry-after': String(retryAfter) }),
   })
   response.end(body)
