@@ -97,6 +97,8 @@ export const openDatabase = ({ url, max = 10, onError = () => {} }: DatabaseOpti
     application_name: 'signet',
   })
   pool.on('error', onError)
+  // A connection that breaks while it is lent out tells only itself.
+  pool.on('connect', (client) => client.on('error', onError))
   const listeners = new Map<string, Set<(payload: string) => void>>()
   let listening: pg.Client | undefined
   let connecting: Promise<void> | undefined
