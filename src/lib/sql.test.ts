@@ -37,16 +37,19 @@ test('the pool and the listener come back when PostgreSQL ends their connections
   const errors: Error[] = []
   const db = openDatabase({ url: fresh.url, onError: (error) => errors.push(error) })
   const heard: string[] = []
-  const { promise: again, resolve } = Promise.withResolvers<void>()
+  const first = Promise.withResolvers<void>()
+  const again = Promise.withResolvers<void>()
   await db.listen('told', (payload) => {
     heard.push(payload)
-    if (payload === '') resolve()
+    if (payload === '') again.resolve()
+    else first.resolve()
   })
   await fresh.db.run(sql`select pg_notify('told', 'before')`)
+  await first.promise
   await fresh.db.run(
     sql`select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and application_name like 'signet%'`,
   )
-  await again
+  await again.promise
   await fresh.db.run(sql`select pg_notify('told', 'after')`)
   for (let i = 0; i < 100 && !heard.includes('after'); i++) await db.one(sql`select pg_sleep(0.02)`)
   assert.deepEqual(heard, ['before', '', 'after'])
