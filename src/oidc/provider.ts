@@ -135,7 +135,7 @@ export const buildProvider = (deps: ProviderDeps): Provider => {
       jwtUserinfo: { enabled: true },
       pushedAuthorizationRequests: { enabled: true },
       requestObjects: { enabled: true },
-      revocation: { enabled: true },
+      revocation: { enabled: true, allowedPolicy: mayRevoke },
       fapi: { enabled: true, profile: (_context, client) => (client && factsOf(client).policy.profile ? '2.0' : undefined) },
       resourceIndicators: {
         enabled: true,
@@ -206,6 +206,10 @@ const mayIntrospect = (
   client: { clientId: string; tokenEndpointAuthMethod?: string | undefined },
   token: { clientId?: string | undefined },
 ) => client.tokenEndpointAuthMethod !== 'none' || token.clientId === context.oidc.client?.clientId
+
+/** Its own tokens; of others' it learns nothing, not even that they are there. */
+const mayRevoke = (context: KoaContextWithOIDC, _client: unknown, token: { clientId?: string | undefined }) =>
+  token.clientId === context.oidc.client?.clientId
 
 const prompts = () => {
   const { Check, Prompt, base } = interactionPolicy

@@ -2,7 +2,7 @@
  * Token exchange (RFC 8693): a service that was called with a person's access token gets one for what it calls in turn. Never more scopes, never a
  * longer life; the new one ends when the one it was made from does.
  */
-import { type Client, errors, type KoaContextWithOIDC, type Provider } from 'oidc-provider'
+import { type Client, errors, type Provider, type TokenEndpointGrantContext } from 'oidc-provider'
 import { checkDpopReplay, validateDpop } from 'oidc-provider/lib/helpers/grants.js'
 import { randomToken } from '#/lib/crypto.ts'
 import { storeGrant } from '#/model/grants.ts'
@@ -28,22 +28,17 @@ const parameters = [
 type Parameters = Partial<Record<(typeof parameters)[number], string>>
 
 export const offerTokenExchange = (provider: Provider, deps: ProviderDeps): void => {
-  provider.registerGrantType(
-    tokenExchangeGrant,
-    (context) => exchange(provider, deps, context as unknown as KoaContextWithOIDC),
-    parameters,
-  )
+  provider.registerGrantType(tokenExchangeGrant, (context) => exchange(provider, deps, context), parameters)
 }
 
 const invalid = (description: string): never => {
   throw new errors.InvalidRequest(description)
 }
 
-const exchange = async (provider: Provider, deps: ProviderDeps, context: KoaContextWithOIDC): Promise<void> => {
+const exchange = async (provider: Provider, deps: ProviderDeps, context: TokenEndpointGrantContext): Promise<void> => {
   const { client } = context.oidc
-  if (!client) throw new errors.InvalidClient('client is invalid')
   // The endpoint lets only these through, each at most once.
-  const given = (context.oidc.params ?? {}) as Parameters
+  const given = context.oidc.params as Parameters
   const { subject_token = invalid("missing required parameter 'subject_token'") } = given
   if (given.subject_token_type !== accessTokenType && given.subject_token_type !== jwtType) invalid('subject_token_type is not supported')
   if (given.requested_token_type !== undefined && given.requested_token_type !== accessTokenType && given.requested_token_type !== jwtType)
