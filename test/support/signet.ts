@@ -128,7 +128,8 @@ export const startSignet = async (options: SignetOptions = {}): Promise<Signet> 
   const own = options.databaseUrl === undefined ? await freshDatabase() : undefined
   const databaseUrl = own?.url ?? options.databaseUrl ?? ''
   const dataDir = mkdtempSync(join(tmpdir(), 'signet-story-'))
-  const [port, metricsPort, rpcPort] = await Promise.all([freePort(), freePort(), freePort()])
+  const [free, metricsPort, rpcPort] = await Promise.all([freePort(), freePort(), freePort()])
+  const port = Number(options.settings?.PORT ?? free)
   const token = randomBytes(24).toString('base64url')
   const password = randomBytes(12).toString('base64url')
   const settings: Record<string, string | undefined> = {
