@@ -118,53 +118,90 @@ const oddText = fc.oneof(
 const oddJson = fc.oneof(oddText, fc.jsonValue({ maxDepth: 3 }), fc.constantFrom<unknown>(null, [], {}, -1, 1e308, 2 ** 53, true))
 
 /** Near enough to the schema that what is behind the first check is reached as well. */
-const near = (schema: JsonSchema, depth = 0): fc.Arbitrary<unknown> => {
+const near = (schema: JsonSchema, name = '', depth = 0): fc.Arbitrary<unknown> => {
   const {
     $ref,
     type,
     properties,
+    required = [],
     items,
     enum: values,
     const: only,
     anyOf,
     additionalProperties,
+    pattern,
   } = schema as {
     $ref?: string
     type?: string | string[]
     properties?: Record<string, JsonSchema>
+    required?: string[]
     items?: JsonSchema
     enum?: unknown[]
     const?: unknown
     anyOf?: JsonSchema[]
     additionalProperties?: JsonSchema | boolean
+    pattern?: string
   }
-  const odd = (arbitrary: fc.Arbitrary<unknown>) => fc.oneof({ weight: 9, arbitrary }, { weight: 1, arbitrary: oddJson })
+  const odd = (arbitrary: fc.Arbitrary<unknown>) => fc.oneof({ weight: 40, arbitrary }, { weight: 1, arbitrary: oddJson })
   if (depth > 6) return oddJson
-  if ($ref) return near(document.components.schemas[$ref.split('/').at(-1) ?? ''] ?? {}, depth + 1)
+  if ($ref) return near(document.components.schemas[$ref.split('/').at(-1) ?? ''] ?? {}, name, depth + 1)
   if (values) return odd(fc.constantFrom(...values))
   if (only !== undefined) return odd(fc.constant(only))
-  if (anyOf) return odd(fc.oneof(...anyOf.map((one) => near(one, depth + 1))))
-  if (properties)
+  if (anyOf) return odd(fc.oneof(...anyOf.map((one) => near(one, name, depth + 1))))
+  if (properties) {
+    const writable = Object.entries(properties).filter(([field, property]) => !property.readOnly && field !== 'resourceVersion')
+    const fields = Object.fromEntries(writable.map(([field, property]) => [field, near(property, field, depth + 1)]))
+    const requiredKeys = required.filter((field) => field in fields)
     return odd(
-      fc.record(Object.fromEntries(Object.entries(properties).map(([name, field]) => [name, near(field, depth + 1)])), {
-        requiredKeys: [],
-      }),
+      fc.oneof(
+        { weight: 9, arbitrary: fc.record(fields, { requiredKeys }) },
+        { weight: 1, arbitrary: fc.record(fields, { requiredKeys: [] }) },
+      ),
     )
-  if (type === 'array') return odd(fc.array(near(items ?? {}, depth + 1), { maxLength: 3 }))
-  if (type === 'object')
-    return odd(
-      fc.dictionary(fc.string({ maxLength: 8 }), near(typeof additionalProperties === 'object' ? additionalProperties : {}, depth + 1), {
-        maxKeys: 3,
-      }),
-    )
+  }
+  if (type === 'array') return odd(fc.array(near(items ?? {}, name, depth + 1), { maxLength: 3 }))
+  if (type === 'object') {
+    const value = typeof additionalProperties === 'object' ? near(additionalProperties, '', depth + 1) : oddJson
+    return odd(fc.dictionary(fc.oneof(fc.constantFrom('app', 'team'), fc.string({ maxLength: 8 })), value, { maxKeys: 2 }))
+  }
   if (type === 'boolean') return odd(fc.boolean())
   if (type === 'integer' || type === 'number') return odd(fc.integer())
-  if (type === 'string')
-    return odd(fc.oneof(fc.stringMatching(/^[a-z0-9-]{1,12}$/), fc.constantFrom('https://a.example/cb', '15m', 'a@example.org', 'openid')))
+  if (type === 'string') return odd(textFor(name, pattern))
   return oddJson
 }
 
+const textFor = (name: string, pattern: string | undefined): fc.Arbitrary<unknown> => {
+  const known: Record<string, string[]> = {
+    name: ['one', 'two', 'three'],
+    namespace: ['default'],
+    locale: ['de'],
+    email: ['one@example.org', 'two@example.org'],
+    kinds: ['users', 'AuthClient', '*'],
+    namespaces: ['default', '*'],
+    expiresIn: ['15m'],
+    overlap: ['15m', '0s'],
+    password: ['a password', 'another password'],
+    username: ['one', 'two', 'three'],
+    groups: ['one', 'two'],
+    members: ['one', 'two'],
+    redirectUris: ['https://a.example/cb', 'http://localhost/cb'],
+    issuerUrl: ['https://a.example', 'http://localhost:9000/b'],
+    scopes: ['openid', 'profile'],
+    expression: ['user.name', '1 +'],
+  }
+  const plain = known[name] ?? ['https://a.example/cb', '15m', 'a@example.org', 'openid', '*']
+  return fc.oneof(fc.constantFrom(...plain), ...(pattern ? [fc.stringMatching(new RegExp(pattern))] : []))
+}
+
 const encode = (text: string) => encodeURIComponent(text.toWellFormed())
+
+/** Things that are there, so that what comes after finding them is reached. */
+const there: Record<string, string> = {}
+const known = (name: string, path: string): string[] => {
+  if (name === 'namespace') return ['default', 'default', 'default', 'team-a', '*']
+  if (name === 'id') return [there[path.split('/')[3] ?? ''] ?? '']
+  return ['one', 'two', 'three']
+}
 
 const requestTo = (path: string, method: string, { parameters, requestBody }: Operation) => {
   const pathParameters = parameters.filter((parameter) => parameter.in === 'path')
@@ -173,20 +210,55 @@ const requestTo = (path: string, method: string, { parameters, requestBody }: Op
   return fc.record({
     method: fc.constant(method),
     path: fc
-      .tuple(...pathParameters.map(() => fc.oneof(oddText, fc.constantFrom('default', 'shop', '*', '%zz'))))
+      .tuple(
+        ...pathParameters.map(({ name }) =>
+          fc.oneof(
+            { weight: 1, arbitrary: oddText },
+            { weight: 12, arbitrary: fc.constant(0).chain(() => fc.constantFrom(...known(name, path))) },
+          ),
+        ),
+      )
       .map((values) =>
         pathParameters.reduce((address, { name }, index) => address.replace(`{${name}}`, encode(values[index] ?? '')), path),
       ),
-    query: fc
-      .array(fc.tuple(fc.constantFrom(...queryParameters.map(({ name }) => name), 'unknown'), oddText), { maxLength: 3 })
-      .map((pairs) => pairs.map(([name, value]) => `${name}=${encode(value)}`).join('&')),
-    body: content ? near(content.schema) : fc.constant(undefined),
+    query: fc.oneof(
+      { weight: 5, arbitrary: fc.constant('') },
+      {
+        weight: 1,
+        arbitrary: fc
+          .array(
+            fc.tuple(
+              fc.constantFrom(...queryParameters.map(({ name }) => name), 'unknown'),
+              fc.oneof(oddText, fc.constantFrom('1', 'true', 'app=one')),
+            ),
+            {
+              maxLength: 2,
+            },
+          )
+          .map((pairs) => pairs.map(([name, value]) => `${name}=${encode(value)}`).join('&')),
+      },
+    ),
+    body: content ? near(content.schema, '') : fc.constant(undefined),
     contentType: fc.constant(contentType ?? 'application/json'),
     headers: fc.record({ 'if-match': fc.stringMatching(/^[!-~]{0,20}$/) }, { requiredKeys: [] }),
   })
 }
 
 describe('every operation', () => {
+  before(async () => {
+    for (const [path, body] of [
+      ['users', { username: 'one' }],
+      ['groups', { name: 'one' }],
+      ['tokens', { name: 'one' }],
+    ] as const)
+      there[path] = (await api.call<{ id: string }>('POST', `/api/v1/${path}`, body)).body.id
+    const path = '/api/v1/namespaces/default'
+    await api.call('POST', `${path}/userstores`, { metadata: { name: 'default' }, spec: { type: 'postgres' } })
+    await api.call('POST', `${path}/authservers`, { metadata: { name: 'one' }, spec: { issuerUrl } })
+    const client = { authServerRef: { name: 'one' }, redirectUris: ['https://a.example/cb'], scopes: ['openid'] }
+    await api.call('POST', `${path}/authclients`, { metadata: { name: 'one' }, spec: client })
+  })
+
   it('answers anything at all with a registered status, a problem where it refuses, and never a 5xx', async () => {
     const requests = operations().map(({ path, method, operation }) => requestTo(path, method, operation))
     await fc.assert(

@@ -1,4 +1,5 @@
 /** Renders every refusal as problem details (RFC 9457). Nothing but a Problem's own words leaves; the rest goes to the log. */
+import type { IncomingMessage } from 'node:http'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { getCaller } from '#/lib/http.ts'
 import type { Log } from '#/lib/log.ts'
@@ -98,6 +99,11 @@ export const handleProblems = (app: FastifyInstance, log: Log): void => {
     return sendProblem(reply, problem, requestId)
   })
   app.setNotFoundHandler((request, reply) => sendProblem(reply, new Problem('not_found'), requestIdOf(request)))
+}
+
+/** What Fastify refuses before it has a route, as `frameworkErrors` of the whole instance: a path that can't be read or is too long names nothing. */
+export const refuseUnrouted = (_error: unknown, request: { raw: IncomingMessage }, reply: FastifyReply): void => {
+  sendProblem(reply, new Problem('not_found'), getCaller(request.raw).requestId)
 }
 
 const requestIdOf = (request: FastifyRequest): string | undefined => {

@@ -1,6 +1,8 @@
 /** Our REST on a real database, without a listener: for tests of single endpoints. */
-import { fastify } from 'fastify'
+import type { IncomingMessage } from 'node:http'
+import { type FastifyReply, fastify } from 'fastify'
 import { buildApi } from '#/api/index.ts'
+import { refuseUnrouted } from '#/api/problem.ts'
 import { createToken, type TokenScope, unlimited } from '#/identity/api_tokens.ts'
 import { openPasswordHasher } from '#/identity/passwords.ts'
 import { readSettings } from '#/lib/config.ts'
@@ -39,13 +41,18 @@ export const openApi = async () => {
   const rootSecret = new Secret('a root secret of tests, 32 bytes at least')
   const passwords = openPasswordHasher({ concurrency: 1, queueLimit: 20 })
   const deps = { db, log, clock, settings: readSettings({}), snapshot, rootSecret, passwords }
-  const app = fastify({ routerOptions: { maxParamLength: 512 } })
-  app.addHook('onRequest', async (request) => {
-    setCaller(request.raw, {
-      network: '192.0.2.7',
-      requestId: 'request-of-test',
-      authServer: { namespace: 'default', name: 'default', issuerUrl, pathPrefix: '' },
-    })
+  const app = fastify({
+    // Called first of all, for requests without a route as well.
+    genReqId: (request) => {
+      setCaller(request as IncomingMessage, {
+        network: '192.0.2.7',
+        requestId: 'request-of-test',
+        authServer: { namespace: 'default', name: 'default', issuerUrl, pathPrefix: '' },
+      })
+      return 'request-of-test'
+    },
+    frameworkErrors: (error, request, reply) => refuseUnrouted(error, request, reply as FastifyReply),
+    routerOptions: { maxParamLength: 512 },
   })
   await app.register(buildApi(deps), { prefix: '/api' })
   await app.ready()
