@@ -27,6 +27,8 @@ create table resources (
   status            jsonb not null default '{}' check (jsonb_typeof(status) = 'object'),
   generation        bigint not null default 1,
   resource_version  bigint not null default nextval('resource_version'),
+  -- Which was first: of two that claim the same issuer or client_id, the older one keeps it.
+  created_version   bigint not null default nextval('resource_version'),
   created_at        timestamptz not null,
   updated_at        timestamptz not null,
   primary key (kind, namespace, name)

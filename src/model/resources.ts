@@ -15,6 +15,8 @@ export interface ResourceRow {
   status: Record<string, unknown>
   generation: string
   resource_version: string
+  /** Rises in the order of creation. */
+  created_version: string
   created_at: Date
   updated_at: Date
 }
@@ -36,21 +38,21 @@ export const listResourceKeys = (db: Db) =>
 
 export const listResourcesAfter = (db: Db, version: string) =>
   db.any<ResourceRow>(sql`
-    select kind, namespace, name, labels, annotations, spec, active_spec, active_generation, status, generation, resource_version,
+    select kind, namespace, name, labels, annotations, spec, active_spec, active_generation, status, generation, resource_version, created_version,
            created_at, updated_at
       from resources
      where resource_version > ${version}::bigint`)
 
 export const listAllResources = (db: Db) =>
   db.any<ResourceRow>(sql`
-    select kind, namespace, name, labels, annotations, spec, active_spec, active_generation, status, generation, resource_version,
+    select kind, namespace, name, labels, annotations, spec, active_spec, active_generation, status, generation, resource_version, created_version,
            created_at, updated_at
       from resources
-     order by kind, namespace, name`)
+     order by created_version`)
 
 export const findResource = (db: Db, kind: string, namespace: string, name: string) =>
   db.maybeOne<ResourceRow>(sql`
-    select kind, namespace, name, labels, annotations, spec, active_spec, active_generation, status, generation, resource_version,
+    select kind, namespace, name, labels, annotations, spec, active_spec, active_generation, status, generation, resource_version, created_version,
            created_at, updated_at
       from resources
      where kind = ${kind} and namespace = ${namespace} and name = ${name}`)
@@ -67,7 +69,7 @@ export const listResources = (
   }: { kind: string; namespace: string | null; labels: Record<string, string>; after: [string, string]; limit: number },
 ) =>
   db.any<ResourceRow>(sql`
-    select kind, namespace, name, labels, annotations, spec, active_spec, active_generation, status, generation, resource_version,
+    select kind, namespace, name, labels, annotations, spec, active_spec, active_generation, status, generation, resource_version, created_version,
            created_at, updated_at
       from resources
      where kind = ${kind}
@@ -105,7 +107,7 @@ export const writeResource = (db: Db, resource: ResourceToWrite, now: Date) =>
                                     else r.generation + case when r.spec = excluded.spec then 0 else 1 end end,
            resource_version = nextval('resource_version'),
            updated_at = excluded.updated_at
-    returning kind, namespace, name, labels, annotations, spec, active_spec, active_generation, status, generation, resource_version,
+    returning kind, namespace, name, labels, annotations, spec, active_spec, active_generation, status, generation, resource_version, created_version,
               created_at, updated_at`)
 
 export const writeStatus = (

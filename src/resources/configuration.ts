@@ -58,21 +58,13 @@ export interface Configuration {
 
 const problem = (reason: string, message: string, errors: Problem['errors'] = []): Problem => ({ reason, message, errors })
 
-const older = (a: Resource, b: Resource): number =>
-  a.metadata.creationTimestamp < b.metadata.creationTimestamp
-    ? -1
-    : a.metadata.creationTimestamp > b.metadata.creationTimestamp
-      ? 1
-      : keyOf(a.kind, a.metadata.namespace, a.metadata.name) < keyOf(b.kind, b.metadata.namespace, b.metadata.name)
-        ? -1
-        : 1
-
 const nameOf = ({ metadata }: Resource): string => `${metadata.namespace}/${metadata.name}`
 
+/** `list` in the order of creation: of two that claim the same, the older keeps it. */
 export const compileConfiguration = (list: Iterable<Resource>): Configuration => {
   const resources = new Map<string, Resource>()
   const byKind = new Map<string, Resource[]>(kindNames.map((kind) => [kind, []]))
-  for (const resource of [...list].sort(older)) {
+  for (const resource of list) {
     resources.set(keyOf(resource.kind, resource.metadata.namespace, resource.metadata.name), resource)
     byKind.get(resource.kind)?.push(resource)
   }

@@ -70,10 +70,11 @@ const readDocument = (document: Document, lines: LineCounter): Manifest[] => {
   try {
     value = document.toJS({ maxAliasCount: mostAliases })
     // Times, sets and the like have no place in JSON.
-    value = JSON.parse(JSON.stringify(value ?? null))
+    value = JSON.parse(JSON.stringify(value ?? null)) as unknown
   } catch (error) {
     return [unreadable(`can't be read: ${(error as Error).message.split('\n')[0]}`, line)]
   }
+  if (value === null) return []
   return expand({ value, errors: [], lineOf: (pointer) => lineIn(document, lines, pointer) })
 }
 

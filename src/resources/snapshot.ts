@@ -43,7 +43,7 @@ export type { ResourceOf, SpecOf } from './resource.ts'
 const pollMs = 30_000
 
 export const openSnapshot = async ({ db, log }: { db: Database; log: Log; clock?: Clock }): Promise<Snapshot> => {
-  const active = new Map<string, Resource>()
+  const active = new Map<string, { resource: Resource; created: bigint }>()
   const listeners = new Set<() => void>()
   let configuration: Configuration = compileConfiguration([])
   let generation = '-1'
@@ -60,12 +60,13 @@ export const openSnapshot = async ({ db, log }: { db: Database; log: Log; clock?
     for (const row of changed) {
       const key = keyOf(row.kind, row.namespace, row.name)
       const parsed = parseRow(row)
-      if (parsed.kind === 'active') active.set(key, parsed.resource)
+      if (parsed.kind === 'active') active.set(key, { resource: parsed.resource, created: BigInt(row.created_version) })
       else active.delete(key)
       if (parsed.kind === 'broken')
         log.error({ event: 'configuration.error', resource: key, problem: parsed.problem }, 'a resource is not understood')
     }
-    configuration = compileConfiguration(active.values())
+    const inOrder = [...active.values()].sort((a, b) => Number(a.created - b.created))
+    configuration = compileConfiguration(inOrder.map(({ resource }) => resource))
     generation = seen
     for (const heard of listeners) {
       try {
