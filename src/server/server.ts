@@ -66,8 +66,11 @@ export const startServer = async ({
   let handle: Handle = (request, response) =>
     refuse(request, response, { code: 'unavailable', detail: 'Signet is starting', retryAfter: startingRetryAfter })
 
+  let serving = false
+  const whenServing = async (): Promise<Readiness> => (serving ? readiness() : { ready: false, reason: 'Signet is starting' })
+
   const server = openListener((request, response) => {
-    if (request.url?.startsWith('/-/health/')) answerHealth(request, response, readiness, () => stopping)
+    if (request.url?.startsWith('/-/health/')) answerHealth(request, response, whenServing, () => stopping)
     else handle(request, response)
   })
   const port = await listen(server, settings.PORT, settings.HOST)
@@ -100,6 +103,7 @@ export const startServer = async ({
       },
       isTrustedProxy,
     })
+    serving = true
   }
 
   return {
