@@ -176,7 +176,8 @@ export const buildProvider = (deps: ProviderDeps): Provider => {
       IdToken: (context) => policyOf(context).idTokenTTL,
       // Of the family: what is left of it.
       RefreshToken: (context, token) => Math.max(1, policyOf(context).refreshTokenTTL - token.totalLifetime()),
-      Grant: (context) => Math.max(sessionSeconds, policyOf(context).refreshTokenTTL),
+      // To begin with: each refresh token that is stored makes it last as long.
+      Grant: 2 * sessionSeconds,
       Interaction: 3600,
       Session: sessionSeconds,
     },
