@@ -87,6 +87,8 @@ export const openApi = async () => {
     call,
     token,
     full,
+    /** Answers over the wire as well, for programs; resolves to where. */
+    listen: () => app.listen({ port: 0, host: '127.0.0.1' }),
     close: async () => {
       await app.close()
       snapshot.close()
