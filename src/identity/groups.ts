@@ -112,7 +112,7 @@ export interface GroupCreation extends Change {
 }
 
 /** Throws Problem `invalid` (every bad field, unknown members and parents), `conflict` when the name is taken. */
-export const createGroup = (db: Db, input: GroupInput | object, creation: GroupCreation, now: Date): Promise<Group> => {
+export const createGroup = async (db: Db, input: GroupInput | object, creation: GroupCreation, now: Date): Promise<Group> => {
   const fields = parseFields(groupFields, input)
   return db.transaction(async (tx) => {
     const group_id = uuidv7(now)

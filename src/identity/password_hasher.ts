@@ -90,7 +90,7 @@ export const openPasswordHasher = ({
   }
 
   return {
-    hash: (plain) => {
+    hash: async (plain) => {
       if (isImpossible(plain)) throw new Problem('invalid', { errors: [{ pointer: '/password', detail: 'is empty, too long or has NUL' }] })
       return turn(() => hashArgon2id(prepare(plain)))
     },

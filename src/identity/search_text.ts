@@ -3,6 +3,7 @@
  * digits, which in the locale C is ASCII alone. So both the stored text and the query are folded: case and accents go, and what is left
  * beyond ASCII is spelled in hexadecimal. A folded query is found in a folded text exactly where the one was in the other.
  */
+import { Problem } from '#/lib/problem.ts'
 
 const fold = (text: string): string =>
   text
@@ -26,9 +27,13 @@ export type Search =
   /** Nothing can match. */
   | { kind: 'nothing' }
 
-/** Taken literally: `%`, `_` and `\` mean themselves. */
+const longestSearch = 255
+
+/** Taken literally: `%`, `_` and `\` mean themselves. Throws Problem `invalid` for what is longer than any name. */
 export const parseSearch = (q: string): Search => {
-  const folded = fold(q)
+  if (q.length > longestSearch)
+    throw new Problem('invalid', { errors: [{ pointer: '/q', detail: `has more than ${longestSearch} characters` }] })
+  const folded = /\p{Cc}/u.test(q) ? '' : fold(q)
   if (folded === '') return { kind: 'nothing' }
   if (!/[a-z0-9]{3}/.test(folded)) return { kind: 'beginning' }
   return { kind: 'part', pattern: `%${folded.replace(/[\\%_]/g, (character) => `\\${character}`)}%` }

@@ -107,7 +107,7 @@ export interface UserCreation extends Change {
 }
 
 /** Throws Problem `invalid` (every bad field), `conflict` when a name or address is taken. */
-export const createUser = (db: Db, input: UserInput | object, creation: UserCreation, now: Date): Promise<User> => {
+export const createUser = async (db: Db, input: UserInput | object, creation: UserCreation, now: Date): Promise<User> => {
   const parsed = parseFields(userFields, input)
   const fields: UserFields = { ...parsed, emailVerified: parsed.emailVerified ?? false, groups: parsed.groups ?? [] }
   const hash = creation.passwordHash === undefined ? undefined : importedHash(creation.passwordHash, fields)

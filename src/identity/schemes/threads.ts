@@ -48,20 +48,21 @@ export const openSchemeThreads = (size: number): SchemeThreads => {
   /** A thread that broke is let go, and the next question starts another. */
   const ask = (worker: Worker, stored: string, plain: string): Promise<boolean> =>
     new Promise((resolve, reject) => {
-      const settle = (finish: () => void, isBroken: boolean) => {
-        worker.removeAllListeners()
-        worker.unref()
-        if (isBroken) {
-          all.delete(worker)
-          const next = waiting.shift()
-          if (next) next(start())
-        } else give(worker)
-        finish()
+      const settle = (broken: Error | undefined, ok: boolean) => {
+        worker.off('message', answered).off('error', failed).off('exit', ended).unref()
+        if (!broken) {
+          give(worker)
+          resolve(ok)
+          return
+        }
+        all.delete(worker)
+        waiting.shift()?.(start())
+        reject(broken)
       }
-      worker.ref()
-      worker.once('message', (ok: unknown) => settle(() => resolve(ok === true), false))
-      worker.once('error', (error) => settle(() => reject(error), true))
-      worker.once('exit', () => settle(() => reject(new Error('the thread of the password schemes ended')), true))
+      const answered = (ok: unknown) => settle(undefined, ok === true)
+      const failed = (error: Error) => settle(error, false)
+      const ended = () => settle(new Error('the thread of the password schemes ended'), false)
+      worker.on('message', answered).on('error', failed).on('exit', ended).ref()
       worker.postMessage({ stored, plain })
     })
 

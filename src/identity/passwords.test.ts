@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { Problem } from '#/lib/problem.ts'
+import { type Database, sql } from '#/lib/sql.ts'
+import { type FreshDatabase, freshDatabase } from '../../test/support/database.ts'
+import { checkPassword, importPasswordHash, openPasswordHasher, setPassword } from './passwords.ts'
+import { createSession, findSession } from './sessions.ts'
+import { openPostgresStore } from './stores/postgres.ts'
+import { createUser, updateUser } from './users.ts'
+
+const by = { actor: 'tester' }
+const now = new Date('2026-01-02T03:04:05.678Z')
+const passwords = openPasswordHasher()
+let fresh: FreshDatabase
+let db: Database
+const deps = () => ({ db, passwords })
+before(async () => {
+  fresh = await freshDatabase()
+  db = fresh.db
+})
+after(async () => {
+  await passwords.close()
+  await fresh.drop()
+})
+
+const storedHash = async (user_id: string) =>
+  (await db.maybeOne<{ hash: string }>(sql`select hash from passwords where user_id = ${user_id}`))?.hash
+
+test('a password that was set signs in, by name and by address, and no other does', async () => {
+  const { id } = await createUser(db, { username: 'anna', email: 'anna@example.com' }, by, now)
+  assert.equal(await checkPassword(deps(), 'anna', 'correct horse'), undefined)
+  await setPassword(deps(), id, 'correct horse', by, now)
+  assert.equal((await checkPassword(deps(), 'ANNA', 'correct horse'))?.id, id)
+  assert.equal((await checkPassword(deps(), 'anna@example.com', 'correct horse'))?.id, id)
+  for (const plain of ['', 'wrong horse', 'correct horse ', 'correct horse\0', 'x'.repeat(5_000)])
+    assert.equal(await checkPassword(deps(), 'anna', plain), undefined)
+  assert.equal(await checkPassword(deps(), 'nobody', 'correct horse'), undefined)
+})
+
+test('the event of a new password has neither password nor hash', async () => {
+  const event = await db.one<{ text: string }>(sql`select events::text as text from events where action = 'user.password_changed'`)
+  assert.ok(!event.text.includes('horse') && !event.text.includes('argon2'))
+})
+
+for (const [what, plain] of [
+  ['a short one', 'seven77'],
+  ['an empty one', ''],
+  ['NUL in it', 'correct\0horse'],
+  ['one of more than 1024 bytes', 'ä'.repeat(600)],
+] as const)
+  test(`setting a password refuses ${what}`, async () => {
+    const { id } = await createUser(db, { username: `refused ${what}` }, by, now)
+    await assert.rejects(
+      setPassword(deps(), id, plain, by, now),
+      (error) => error instanceof Problem && error.errors[0]?.pointer === '/password',
+    )
+  })
+
+test('inactive users and service accounts do not sign in with a password', async () => {
+  const { id } = await createUser(db, { username: 'idle' }, by, now)
+  await setPassword(deps(), id, 'correct horse', by, now)
+  await updateUser(db, id, { active: false }, by, now)
+  assert.equal(await checkPassword(deps(), 'idle', 'correct horse'), undefined)
+  await updateUser(db, id, { active: true, serviceAccount: true }, by, now)
+  assert.equal(await storedHash(id), undefined)
+  await assert.rejects(setPassword(deps(), id, 'correct horse', by, now), Problem)
+  await assert.rejects(importPasswordHash(db, id, '{SHA}xF+5QEyCqxO5ePSB2JmBm8tCMgM=', by, now), Problem)
+  await assert.rejects(
+    createUser(db, { username: 'robot', serviceAccount: true }, { ...by, passwordHash: '{SHA}xF+5QEyCqxO5ePSB2JmBm8tCMgM=' }, now),
+    (error) => error instanceof Problem && error.errors[0]?.pointer === '/passwordHash',
+  )
+})
+
+test('an imported hash signs in, and from then on the password is stored as ours', async () => {
+  const imported = '$6$K.xMqOAR7fWlq5zo$qBeOqXwwoWLs60FkoQ51.REyY8qrGto8avT60.RTVl/FbaiDMkIrGq8Aphw9aur9UgSpd.xaF5m3LWkWRdPIk1'
+  const { id } = await createUser(db, { username: 'import' }, { ...by, passwordHash: imported }, now)
+  assert.equal(await checkPassword(deps(), 'import', 'wrong'), undefined)
+  assert.equal(await storedHash(id), imported)
+  assert.equal((await checkPassword(deps(), 'import', 'pässword-ü 1'))?.id, id)
+  assert.match((await storedHash(id)) ?? '', /^\$argon2id\$/)
+  assert.equal((await checkPassword(deps(), 'import', 'pässword-ü 1'))?.id, id)
+  assert.equal(await checkPassword(deps(), 'import', 'wrong'), undefined)
+})
+
+test('a password that was changed while the old one was hashed anew stays', async () => {
+  const quick = '{SHA}xF+5QEyCqxO5ePSB2JmBm8tCMgM='
+  const { id } = await createUser(db, { username: 'quick' }, { ...by, passwordHash: quick }, now)
+  await Promise.all([checkPassword(deps(), 'quick', 'pässword-ü 1'), setPassword(deps(), id, 'correct horse', by, now)])
+  assert.equal((await checkPassword(deps(), 'quick', 'correct horse'))?.id, id)
+  assert.equal(await checkPassword(deps(), 'quick', 'pässword-ü 1'), undefined)
+})
+
+test('a new password ends the sessions but the one in which it was changed', async () => {
+  const { id, username } = await createUser(db, { username: 'kept' }, by, now)
+  const begin = () => createSession(db, { user_id: id, username, amr: ['pwd'], acr: '1fa', issuer: 'http://localhost' }, now)
+  const [mine, other] = [await begin(), await begin()]
+  await setPassword(deps(), id, 'correct horse', { ...by, keepSession: mine.uid }, now)
+  assert.ok(await findSession(db, mine.token, now))
+  assert.equal(await findSession(db, other.token, now), undefined)
+  await setPassword(deps(), id, 'correct horse 2', by, now)
+  assert.equal(await findSession(db, mine.token, now), undefined)
+})
+
+test('the store postgres finds, authenticates and knows groups', async () => {
+  const store = openPostgresStore(deps())
+  const user = await store.find('anna@example.com')
+  assert.ok(user)
+  assert.deepEqual(await store.get(user.id), user)
+  assert.deepEqual(await store.authenticate('anna', 'correct horse'), user)
+  assert.deepEqual(await store.groups(user), [])
+})
