@@ -22,15 +22,18 @@ export interface NewEvent {
 
 const largestJson = 64 * 1_024
 
-/** A value of jsonb: bounded, and without the character PostgreSQL has no place for. */
+/** A value of jsonb: bounded, and without the characters PostgreSQL has no place for (NUL, halves of characters). */
 const bounded = (value: Record<string, unknown> | undefined): Record<string, unknown> | null => {
   if (value === undefined) return null
   const json = JSON.stringify(value)
   if (json.length > largestJson) return { truncated: true, bytes: json.length, fields: Object.keys(value).slice(0, 100) }
-  return json.includes('\\u0000') ? (JSON.parse(json.replaceAll('\\u0000', '\\ufffd')) as Record<string, unknown>) : value
+  // JSON.stringify writes both as escapes; taking every escape in turn leaves an escaped backslash before them alone.
+  const clean = json.replace(/\\(u0000|ud[89a-f][0-9a-f]{2}|.)/g, (found, what: string) => (what.length > 1 ? '\ufffd' : found))
+  return clean === json ? value : (JSON.parse(clean) as Record<string, unknown>)
 }
 
-const short = (value: string | undefined, length: number): string | null => value?.replaceAll('\0', '�').slice(0, length) ?? null
+const short = (value: string | undefined, length: number): string | null =>
+  value?.replaceAll('\0', '\ufffd').slice(0, length).toWellFormed() ?? null
 
 /** Writes an event; called inside the transaction of the change it tells of. Answers its id. */
 export const recordEvent = async (db: Db, event: NewEvent, now: Date): Promise<string> => {

@@ -73,7 +73,8 @@ export const patchResource = async (
     if (!current) throw new Problem('not_found', { detail: `there is no ${address.kind.kind} ${address.namespace}/${address.name}` })
     const { status: _status, ...writable } = current
     const desired = parseBody(mergePatch(writable, patch), address)
-    const seen = resourceVersion ?? (isObject(patch.metadata) ? desired.resourceVersion : undefined)
+    const named = isObject(patch.metadata) ? patch.metadata.resourceVersion : undefined
+    const seen = resourceVersion ?? (named === undefined ? undefined : desired.resourceVersion)
     try {
       const { resource } = await deps.db.transaction((tx) =>
         writeDesired(

@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { openLog } from '#/lib/log.ts'
+import { sql } from '#/lib/sql.ts'
+import { issuerUrl, type Kernel, openKernel } from '../../test/support/kernel.ts'
+import { applyDocuments } from './apply.ts'
+import { openSnapshot } from './snapshot.ts'
+
+const now = new Date('2030-01-01T00:00:00Z')
+let kernel: Kernel
+
+before(async () => {
+  kernel = await openKernel(now)
+  const server = (name: string, url: string) => ({
+    apiVersion: 'signet.dev/v1alpha1',
+    kind: 'AuthServer',
+    metadata: { name },
+    spec: { issuerUrl: url },
+  })
+  await applyDocuments(
+    kernel,
+    [server('sub', `${issuerUrl}/tenants/one`), server('port', 'http://localhost:9100'), server('deep', `${issuerUrl}/tenants/one/more`)],
+    { actor: 'ada' },
+    now,
+  )
+})
+after(() => kernel.drop())
+
+for (const [host, path, expected] of [
+  ['sign-in.example.com', '/', 'default'],
+  ['SIGN-IN.example.com', '/oauth2/token', 'default'],
+  ['sign-in.example.com', '/tenants/one/oauth2/token', 'sub'],
+  ['sign-in.example.com', '/tenants/one', 'sub'],
+  ['sign-in.example.com', '/tenants/onerous', 'default'],
+  ['sign-in.example.com', '/tenants/one/more/x', 'deep'],
+  ['sign-in.example.com:8443', '/', undefined],
+  ['localhost:9100', '/', 'port'],
+  ['localhost', '/', undefined],
+  ['other.example.com', '/', undefined],
+] as const)
+  test(`${host}${path} is answered by ${expected ?? 'nobody'}`, () => {
+    assert.equal(kernel.snapshot.authServerFor(host, path)?.name, expected)
+  })
+
+test('an AuthServer is resolved: prefix, policies, user store', () => {
+  const found = kernel.snapshot.findAuthServer('default', 'sub')
+  assert.deepEqual(
+    [found?.pathPrefix, found?.issuerUrl, found?.userStore?.metadata.name, found?.policy.policies],
+    ['/tenants/one', `${issuerUrl}/tenants/one`, 'default', []],
+  )
+  assert.deepEqual(
+    kernel.snapshot.findAuthServer('default', 'default')?.policies.map(({ metadata }) => metadata.name),
+    ['default'],
+  )
+})
+
+test('a change made by another process is heard of, and resources are frozen', async () => {
+  const other = await openSnapshot({ db: kernel.db, log: openLog('silent') })
+  try {
+    const heard = new Promise<void>((resolve) => {
+      const stop = other.onChange(() => {
+        if (!other.get('Role', 'default', 'auditor')) return
+        stop()
+        resolve()
+      })
+    })
+    const before = other.generation
+    const role = {
+      apiVersion: 'signet.dev/v1alpha1',
+      kind: 'Role',
+      metadata: { name: 'auditor' },
+      spec: { rules: [{ kinds: ['events'], verbs: ['list'] }] },
+    }
+    await applyDocuments({ ...kernel, snapshot: undefined }, [role], { actor: 'ada' }, now)
+    await heard
+    const found = other.get('Role', 'default', 'auditor')
+    assert.deepEqual(found?.spec.rules[0]?.namespaces, ['*'], 'defaults are filled in')
+    assert.notEqual(other.generation, before)
+    assert.throws(() => {
+      ;(found?.spec.rules as unknown[] | undefined)?.push({})
+    })
+    assert.deepEqual(
+      other.list('Role').map(({ metadata }) => metadata.name),
+      ['admin', 'auditor'],
+    )
+  } finally {
+    other.close()
+  }
+})
+
+test('a row that this program does not understand is left out, and says so in its status', async () => {
+  await kernel.db.run(sql`
+    update resources set active_spec = '{"from": "the future"}' , resource_version = nextval('resource_version')
+     where kind = 'Role' and name = 'auditor'`)
+  await kernel.snapshot.refresh()
+  assert.equal(kernel.snapshot.get('Role', 'default', 'auditor'), undefined)
+  await applyDocuments(
+    kernel,
+    [{ apiVersion: 'signet.dev/v1alpha1', kind: 'Role', metadata: { name: 'x' }, spec: { rules: [] } }],
+    { actor: 'ada' },
+    now,
+  )
+  const row = await kernel.db.one<{ status: { conditions: { reason: string }[] } }>(
+    sql`select status from resources where kind = 'Role' and name = 'auditor'`,
+  )
+  assert.equal(row.status.conditions[0]?.reason, 'NotUnderstood')
+})
+
+test('a deleted resource is gone after a refresh', async () => {
+  await kernel.db.run(sql`delete from resources where kind = 'Role' and name = 'x'`)
+  await kernel.snapshot.refresh()
+  assert.equal(kernel.snapshot.get('Role', 'default', 'x'), undefined)
+})
