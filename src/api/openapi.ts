@@ -1,10 +1,11 @@
 /** The description of our REST (OpenAPI 3.1), made once from the table of endpoints and from the kinds, and a page to read it. */
+
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 import { kinds } from '#/kinds/index.ts'
 import type { Kind } from '#/kinds/kind.ts'
+import { problemContentType } from '#/lib/problem_document.ts'
 import { type Endpoint, endpoint } from './endpoint.ts'
-import { problemContentType } from './problem.ts'
 import { renderReference } from './reference_page.ts'
 import { anyResource, anyResourceList } from './resource_schema.ts'
 
