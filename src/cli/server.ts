@@ -26,7 +26,10 @@ Without DATABASE_URL it joins the signet up that runs on DATA_DIR.
     })
     log.info({ event: 'server.listening', port: server.port, metrics_port: server.metricsPort }, `listening on port ${server.port}`)
     try {
-      await Promise.race([stopped, server.started.then(() => log.info({ event: 'server.ready' }, 'ready'))])
+      const first = await Promise.race([stopped.then(() => undefined), server.started])
+      log.info({ event: 'server.ready' }, 'ready')
+      // On its own line and not in the log, which others keep.
+      if (first?.password) process.stdout.write(`\nUser admin, password ${first.password.reveal()} (shown this once)\n\n`)
       const signal = await stopped
       log.info({ event: 'server.stopping', signal }, 'stopping')
     } finally {

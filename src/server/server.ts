@@ -12,7 +12,9 @@ import type { Log } from '#/lib/log.ts'
 import type { Secret } from '#/lib/secret.ts'
 import { openDatabase } from '#/lib/sql.ts'
 import { openOidc } from '#/oidc/oidc.ts'
+import { applyFirstStart, type FirstStart } from '#/resources/first_start.ts'
 import { openSnapshot } from '#/resources/snapshot.ts'
+import { watchManifests } from '#/resources/watch.ts'
 import { openCore } from './core.ts'
 import { openReadiness, type Readiness } from './health.ts'
 import { closeServer, listen, openListener } from './listener.ts'
@@ -33,8 +35,8 @@ export interface ServerOptions {
 export interface RunningServer {
   port: number
   metricsPort: number
-  /** Resolves when every part is up; rejects when one could not be opened. */
-  started: Promise<void>
+  /** Resolves when every part is up, with what a first start made; rejects when a part could not be opened. Undefined: stopped before. */
+  started: Promise<FirstStart | undefined>
   /** Stops accepting, finishes what runs, closes the database. */
   stop(): Promise<void>
 }
@@ -81,11 +83,12 @@ export const startServer = async ({
 
   const start = async () => {
     await untilMigrated(readiness, () => stopping, log)
-    if (stopping) return
-    const snapshot = await openSnapshot({ db, log, clock })
-    closing.unshift(() => snapshot.close())
+    if (stopping) return undefined
     const passwords = openPasswordHasher()
     closing.unshift(() => passwords.close())
+    const first = await applyFirstStart({ db, rootSecret, passwords, settings }, clock())
+    const snapshot = await openSnapshot({ db, log, clock })
+    closing.unshift(() => snapshot.close())
     const pages = openPages({ templatesDir: settings.TEMPLATES_DIR, log })
     const deps = { db, log, clock, settings, snapshot, rootSecret, passwords, pages }
     const oidc = await openOidc(deps)
@@ -104,16 +107,24 @@ export const startServer = async ({
       isTrustedProxy,
     })
     serving = true
+    if (settings.MANIFESTS) {
+      const watch = watchManifests(deps, settings.MANIFESTS)
+      closing.unshift(() => watch.close())
+    }
+    return first
   }
 
+  const started = start()
   return {
     port,
     metricsPort,
-    started: start(),
+    started,
     stop: async () => {
       if (stopping) return
       stopping = true
       await Promise.all([closeServer(server, requestsFinishWithinMs), closeServer(metrics.server, 0)])
+      // What is still being opened must be there to be closed. How it failed, the one who waits for `started` has heard.
+      await started.catch(() => {})
       for (const close of closing) await close()
     },
   }
