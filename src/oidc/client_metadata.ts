@@ -34,6 +34,12 @@ const registeredNames = {
   contacts: 'contacts',
 } satisfies Partial<Record<keyof AuthClientSpec, string>>
 
+const deviceCode = 'urn:ietf:params:oauth:grant-type:device_code'
+
+/** Without a redirect address a sector must be shown by other means (OpenID Connect CIBA section 4): the library demands all of them. */
+const mayUseDeviceCode = ({ subjectType, jwksUri, sectorIdentifierUri }: AuthClientSpec, method: string): boolean =>
+  subjectType !== 'pairwise' || (method === 'private_key_jwt' && jwksUri !== undefined && sectorIdentifierUri !== undefined)
+
 /** Scopes a client may be granted: those it names, as far as its policy goes. */
 export const scopesOf = (scopes: readonly string[], { allowedScopes }: EffectivePolicy): string[] =>
   scopes.filter((scope) => allowedScopes === undefined || allowedScopes.includes(scope))
@@ -59,7 +65,7 @@ export const clientMetadata = (
       client_id: clientId,
       client_name: spec.displayName ?? metadata.name,
       application_type: spec.redirectUris.some((uri) => !/^https?:/.test(uri)) ? 'native' : 'web',
-      grant_types: [...grantTypes],
+      grant_types: grantTypes.filter((grant) => grant !== deviceCode || mayUseDeviceCode(spec, tokenEndpointAuthMethod)),
       response_types: [...responseTypes],
       token_endpoint_auth_method: tokenEndpointAuthMethod,
       scope: scopesOf(spec.scopes, policy).join(' '),

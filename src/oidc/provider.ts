@@ -142,9 +142,9 @@ export const buildProvider = (deps: ProviderDeps): Provider => {
         defaultResource: (context, client, oneOf) => {
           if (oneOf) return oneOf.length === 1 && oneOf[0] !== undefined ? oneOf[0] : [...oneOf]
           // A person's token without a resource is for userinfo; a client's own is for what it calls.
-          return context.oidc.route === 'token' && context.oidc.params?.grant_type === 'client_credentials'
-            ? (factsOf(client).resources[0] ?? [])
-            : []
+          const isOwn = context.oidc.route === 'token' && context.oidc.params?.grant_type === 'client_credentials'
+          // Undefined is none, as in the library's own default, though its types know of no such answer; an empty list would be too many.
+          return (isOwn ? factsOf(client).resources[0] : undefined) as string
         },
         getResourceServerInfo: (_context, indicator, client) => {
           const { resources, scopes, accessTokenFormat } = factsOf(client)

@@ -6,6 +6,7 @@ import { openPages } from '#/flow/pages.ts'
 import { openPasswordHasher } from '#/identity/passwords.ts'
 import { createSession } from '#/identity/sessions.ts'
 import { createUser } from '#/identity/users.ts'
+import { type KindName, kinds } from '#/kinds/index.ts'
 import { systemClock } from '#/lib/clock.ts'
 import { networkMatcher } from '#/lib/config.ts'
 import { setCaller } from '#/lib/http.ts'
@@ -13,6 +14,7 @@ import { openLog } from '#/lib/log.ts'
 import { Secret } from '#/lib/secret.ts'
 import { openOidc } from '#/oidc/oidc.ts'
 import { applyDocuments } from '#/resources/apply.ts'
+import { deleteResource } from '#/resources/change.ts'
 import { findClientSecrets } from '#/resources/client_secrets.ts'
 import { applyFirstStart } from '#/resources/first_start.ts'
 import { openSnapshot, type Snapshot } from '#/resources/snapshot.ts'
@@ -27,6 +29,7 @@ export interface TestIssuer {
   rootSecret: Secret
   /** Applies manifests; throws unless all of them were taken. */
   apply(manifests: string): Promise<void>
+  remove(kind: KindName, name: string): Promise<void>
   /** client_id and secret of an AuthClient in namespace default. */
   credentials(name: string): Promise<{ client_id: string; client_secret: string }>
   /** Makes a person and a session of theirs: what to send as Cookie. */
@@ -81,9 +84,12 @@ export const startIssuer = async ({
     snapshot,
     rootSecret,
     apply: async (manifests) => {
-      const results = await applyDocuments({ db, rootSecret, snapshot } as never, manifests, { actor: 'test' }, clock())
+      const results = await applyDocuments({ db, rootSecret, snapshot }, manifests, { actor: 'test' }, clock())
       const refused = results.filter(({ result }) => result === 'refused')
       if (refused.length) throw new Error(JSON.stringify(refused))
+    },
+    remove: async (kind, name) => {
+      await deleteResource({ db, rootSecret, snapshot }, { kind: kinds[kind], namespace: 'default', name }, { actor: 'test' }, clock())
     },
     credentials: async (name) => {
       const [secret] = await findClientSecrets(db, rootSecret, 'default', name, clock())
