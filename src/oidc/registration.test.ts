@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { createToken, type unlimited } from '#/identity/api_tokens.ts'
+import { redirectUri } from '../../test/support/code_flow.ts'
+import { startIssuer, type TestIssuer } from '../../test/support/issuer.ts'
+
+const policy = (dynamicRegistration: string) => `
+apiVersion: signet.dev/v1alpha1
+kind: AuthPolicy
+metadata: { name: default, namespace: default, labels: { signet.dev/auth-server: default } }
+spec:
+  allowedGrantTypes: [authorization_code, refresh_token, client_credentials]
+  allowedScopes: [openid, email]
+  dynamicRegistration: ${dynamicRegistration}
+`
+
+describe('client registration', () => {
+  let test: TestIssuer
+
+  before(async () => {
+    test = await startIssuer()
+  })
+  after(() => test.close())
+
+  const register = async (metadata: object | string, token?: string) => {
+    const answer = await fetch(`${test.issuer}/oauth2/register`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...(token !== undefined && { authorization: `Bearer ${token}` }) },
+      body: typeof metadata === 'string' ? metadata : JSON.stringify(metadata),
+    })
+    const text = await answer.text()
+    return { status: answer.status, body: text.startsWith('{') ? JSON.parse(text) : {} }
+  }
+
+  it('POST /oauth2/register is not there unless a policy offers it', async () => {
+    assert.equal((await register({ redirect_uris: [redirectUri] })).status, 404)
+    const discovery = await (await fetch(`${test.issuer}/.well-known/openid-configuration`)).json()
+    assert.equal('registration_endpoint' in discovery, false)
+  })
+
+  it('POST /oauth2/register asks for an API token that may create clients', async () => {
+    await test.apply(policy('{ enabled: true }'))
+    assert.equal((await register({ redirect_uris: [redirectUri] })).status, 401)
+    const make = async (scope: typeof unlimited) =>
+      (await createToken(test.db, { name: 'registrar', user_id: null, scope, expires_at: null }, new Date())).token.reveal()
+    assert.equal(
+      (await register({ redirect_uris: [redirectUri] }, await make({ kinds: ['User'], namespaces: ['*'], verbs: ['*'] }))).status,
+      401,
+    )
+    const made = await register(
+      { redirect_uris: [redirectUri] },
+      await make({ kinds: ['AuthClient'], namespaces: ['default'], verbs: ['create'] }),
+    )
+    assert.equal(made.status, 201)
+  })
+
+  it('a registered client works, is read and deleted with its own token, and is held to the policy', async () => {
+    await test.apply(policy('{ enabled: true, initialAccessToken: false }'))
+    const made = await register({
+      redirect_uris: [redirectUri],
+      grant_types: ['authorization_code', 'client_credentials'],
+      response_types: ['code'],
+      scope: 'openid email',
+    })
+    assert.equal(made.status, 201, JSON.stringify(made.body))
+    const { client_id, client_secret, registration_access_token, registration_client_uri } = made.body
+    const token = () =>
+      fetch(`${test.issuer}/oauth2/token`, {
+        method: 'POST',
+        headers: { authorization: `Basic ${Buffer.from(`${client_id}:${client_secret}`).toString('base64')}` },
+        body: new URLSearchParams({ grant_type: 'client_credentials' }),
+      })
+    assert.equal((await token()).status, 200)
+    const bearer = { headers: { authorization: `Bearer ${registration_access_token}` } }
+    const read = await fetch(registration_client_uri, bearer)
+    assert.deepEqual([read.status, (await read.json()).client_id], [200, client_id])
+    assert.equal((await fetch(registration_client_uri, { headers: { authorization: 'Bearer nonsense' } })).status, 401)
+    const rows = await test.db.any<{ row: string }>({
+      name: 'clients',
+      text: 'select r::text as row from registered_clients r',
+      values: [],
+    })
+    assert.equal(
+      rows.some(({ row }) => row.includes(client_secret)),
+      false,
+    )
+
+    await test.apply(policy('{ enabled: true, initialAccessToken: false }').replace(', client_credentials', ''))
+    assert.equal((await token()).status, 401)
+    await test.apply(policy('{ enabled: true, initialAccessToken: false }'))
+    assert.equal((await token()).status, 200)
+
+    assert.equal((await fetch(registration_client_uri, { method: 'DELETE', ...bearer })).status, 204)
+    assert.equal((await token()).status, 401)
+    assert.equal((await fetch(registration_client_uri, bearer)).status, 401)
+  })
+
+  for (const [what, metadata] of [
+    ['a grant outside the policy', { redirect_uris: [redirectUri], grant_types: ['implicit'], response_types: ['id_token'] }],
+    ['a scope outside the policy', { redirect_uris: [redirectUri], scope: 'openid payments' }],
+    ['a redirect address that is none', { redirect_uris: ['not an address'] }],
+    ['a redirect address with a fragment', { redirect_uris: [`${redirectUri}#x`] }],
+    [
+      'a sector that can not be called',
+      { redirect_uris: [redirectUri], subject_type: 'pairwise', sector_identifier_uri: 'https://169.254.169.254/x' },
+    ],
+    ['a body that is no object', '[1,2]'],
+    ['a body that is no JSON', '{'],
+    ['redirect addresses of the wrong type', { redirect_uris: 'https://client.example/' }],
+  ] as const)
+    it(`POST /oauth2/register refuses ${what}`, async () => {
+      const { status, body } = await register(metadata)
+      assert.equal(status, 400, JSON.stringify(body))
+      assert.match(String(body.error), /^invalid_(client_metadata|redirect_uri|request)$/)
+    })
+})
