@@ -2,12 +2,14 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { type Command, parseFlags } from './command.ts'
+import { printCrds } from './print_crds.ts'
+import { printKinds } from './print_kinds.ts'
 import { printSettings } from './print_settings.ts'
 
 /** Path below the folder of the project, and its text. */
 export type PrintedFile = [path: string, text: string]
 
-const printers: (() => Iterable<PrintedFile>)[] = [printSettings]
+const printers: (() => Iterable<PrintedFile>)[] = [printSettings, printKinds, printCrds]
 
 export const command: Command = {
   usage: `[FOLDER]

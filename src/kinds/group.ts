@@ -16,8 +16,10 @@ export const Group = defineKind({
     parents: distinct(text(255), 100).optional().describe('Names of the groups it is part of. Absent: they are left as they are.'),
     attributes,
   }),
-  references: ({ parents = [] }, namespace) =>
-    parents.map((name, index) => ({ kind: 'Group', namespace, name, pointer: `/spec/parents/${index}` })),
+  references: ({ parents = [], members = [] }, namespace) => [
+    ...parents.map((name, index) => ({ kind: 'Group', namespace, name, pointer: `/spec/parents/${index}` })),
+    ...members.map((name, index) => ({ kind: 'User', namespace, name, pointer: `/spec/members/${index}` })),
+  ],
 })
 
 export type GroupSpec = z.output<typeof Group.spec>
