@@ -68,12 +68,20 @@ const oidc = ({ provider, suite, visitor, clients }: World) => {
   }
 }
 
+/** Its client is told of every sign-out, which the other plans would take for something they did not expect. */
+const backchannel = (world: World) => ({ ...oidc(world), alias: 'signet-backchannel', client: world.clients['conformance-backchannel'] })
+
 const dynamic = (world: World) => {
   const { client, client2, client_secret_post, ...rest } = oidc(world)
-  return { ...rest, client: { client_name: 'signet-conformance' }, client2: { client_name: 'signet-conformance-two' } }
+  return {
+    ...rest,
+    alias: 'signet-dynamic',
+    client: { client_name: 'signet-conformance' },
+    client2: { client_name: 'signet-conformance-two' },
+  }
 }
 
-const fapi2 = (names: [string, string]) => (world: World) => {
+const fapi2 = (alias: string, names: [string, string]) => (world: World) => {
   const { provider, suite, visitor, clients, keys } = world
   const issuer = issuers(provider).fapi2
   const place = { issuer, suite, ...visitor }
@@ -83,7 +91,7 @@ const fapi2 = (names: [string, string]) => (world: World) => {
     return { client_id: clients[name]?.client_id, scope: 'openid profile email offline_access', jwks: { keys: [key] } }
   }
   return {
-    alias: 'signet-fapi2',
+    alias,
     server: { discoveryUrl: `${issuer}/.well-known/openid-configuration`, login_hint: visitor.username },
     client: client(names[0]),
     client2: client(names[1]),
@@ -100,9 +108,10 @@ const fapi2 = (names: [string, string]) => (world: World) => {
 
 const configurations: Record<Plan['configuration'], (world: World) => object> = {
   oidc,
+  backchannel,
   dynamic,
-  fapi2: fapi2(['fapi2-one', 'fapi2-two']),
-  fapi2_message_signing: fapi2(['fapi2-signed-one', 'fapi2-signed-two']),
+  fapi2: fapi2('signet-fapi2', ['fapi2-one', 'fapi2-two']),
+  fapi2_message_signing: fapi2('signet-fapi2-signed', ['fapi2-signed-one', 'fapi2-signed-two']),
 }
 
 export const configurationOf = (plan: Plan, world: World): object => configurations[plan.configuration](world)

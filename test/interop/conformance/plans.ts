@@ -2,7 +2,7 @@
 export interface Plan {
   plan: string
   variant: Record<string, string>
-  configuration: 'oidc' | 'dynamic' | 'fapi2' | 'fapi2_message_signing'
+  configuration: 'oidc' | 'backchannel' | 'dynamic' | 'fapi2' | 'fapi2_message_signing'
 }
 
 const oidc = (name: string, variant: Record<string, string> = {}): Plan => ({
@@ -32,7 +32,7 @@ export const plans = {
   formpost_hybrid: oidc('formpost-hybrid'),
   dynamic: { plan: 'oidcc-dynamic-certification-test-plan', variant: { response_type: 'code' }, configuration: 'dynamic' },
   rp_initiated_logout: logout('rp-initiated-logout'),
-  backchannel_logout: logout('backchannel-rp-initiated-logout'),
+  backchannel_logout: { ...logout('backchannel-rp-initiated-logout'), configuration: 'backchannel' },
   fapi2_security_profile: { plan: 'fapi2-security-profile-final-test-plan', variant: fapi2, configuration: 'fapi2' },
   fapi2_message_signing: {
     plan: 'fapi2-message-signing-final-test-plan',

@@ -1,7 +1,8 @@
 /**
- * `node test/interop/conformance/run.ts [PLAN …] [--only REGEXP]` runs plans of the OpenID Foundation's conformance suite against a
- * Signet that it starts. README.md beside it says how to come by a suite. Exit code 1 when a module failed.
+ * `node test/interop/conformance/run.ts [PLAN …] [--only REGEXP] [--log FILE]` runs plans of the OpenID Foundation's conformance suite against a
+ * Signet that it starts, whose own log goes to FILE. README.md beside it says how to come by a suite. Exit code 1 when a module failed.
  */
+import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { type PlanName, plans } from './plans.ts'
 import { rotateKeys } from './rotate_keys.ts'
@@ -9,7 +10,7 @@ import { isHeld, type PlanReport, runPlan, summary } from './run_plan.ts'
 import { openSuite } from './suite.ts'
 import { findPlace, openWorld } from './world.ts'
 
-const { values: flags, positionals } = parseArgs({ allowPositionals: true, options: { only: { type: 'string' } } })
+const { values: flags, positionals } = parseArgs({ allowPositionals: true, options: { only: { type: 'string' }, log: { type: 'string' } } })
 const isPlan = (name: string): name is PlanName => Object.hasOwn(plans, name)
 
 const main = async (): Promise<number> => {
@@ -25,7 +26,7 @@ const main = async (): Promise<number> => {
   const { world, signet } = await openWorld(place)
   const reports: PlanReport[] = []
   try {
-    for (const plan of wanted) {
+    const run = async (plan: PlanName) => {
       const report = await runPlan(plan, {
         suite,
         world,
@@ -39,7 +40,15 @@ const main = async (): Promise<number> => {
       reports.push(report)
       process.stdout.write(`${summary(report)}\n`)
     }
+    // Plans of one configuration share the suite's address for its client, so one goes after the other; others run beside them.
+    const lanes = Map.groupBy(wanted, (plan) => plans[plan].configuration)
+    await Promise.all(
+      [...lanes.values()].map(async (lane) => {
+        for (const plan of lane) await run(plan)
+      }),
+    )
   } finally {
+    if (flags.log) writeFileSync(flags.log, signet.logs())
     await signet.stop()
   }
   const modules = reports.flatMap((report) => report.modules)

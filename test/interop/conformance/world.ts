@@ -15,7 +15,7 @@ export interface Place {
 
 const namespace = 'conformance'
 const username = 'ann'
-const secretClients = ['conformance-one', 'conformance-two', 'conformance-post']
+const secretClients = ['conformance-one', 'conformance-two', 'conformance-post', 'conformance-backchannel']
 const keyClients = ['fapi2-one', 'fapi2-two', 'fapi2-signed-one', 'fapi2-signed-two']
 const written = { provider: 'https://suite.test:9444', suite: 'https://suite.test:8443' }
 
