@@ -9,6 +9,11 @@ const keysOf = ({ kind, namespace, name, parsed }: Desired): string[] => {
   return [keyOf(kind.kind, namespace, name), ...(typeof own === 'string' ? [keyOf(kind.kind, namespace, own)] : [])]
 }
 
+const refersTo = ({ kind, namespace, parsed }: Desired, other: Desired): boolean => {
+  const keys = keysOf(other)
+  return kind.references(parsed, namespace).some((reference) => keys.includes(keyOf(reference.kind, reference.namespace, reference.name)))
+}
+
 const rank = new Map<string, number>(kindNames.map((kind, index) => [kind, index]))
 
 /** A circle is cut where it is met; kinds stand in the order of the table, and documents of a kind as they were given, unless a reference says otherwise. */
@@ -22,7 +27,9 @@ export const orderByReference = <Item extends { desired: Desired }>(items: reado
     const { kind, parsed, namespace } = item.desired
     for (const reference of kind.references(parsed, namespace)) {
       const named = byKey.get(keyOf(reference.kind, reference.namespace, reference.name))
-      if (named) place(named)
+      // A member who names the group as well joins it with their own document, after it.
+      const joins = kind.kind === 'Group' && reference.kind === 'User' && named && refersTo(named.desired, item.desired)
+      if (named && !joins) place(named)
     }
     ordered.push(item)
   }
