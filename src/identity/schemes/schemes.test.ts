@@ -115,6 +115,21 @@ const made: [string, string, string][] = [
   ['htpasswd -s', '{SHA}xF+5QEyCqxO5ePSB2JmBm8tCMgM=', password],
   ['passlib bcrypt $2y$', '$2y$05$seoaeyDRrxbKQk6DNhaADu69Gaode.N3ZfbXAIjxlX4ZBwqUxT92S', password],
   ['bcrypt 100 bytes', '$2b$05$o/a0iWbjeXMkeXTBAkWw2.qV2gR181i5qYEFLGoLs6/L0.CeaPoK2', 'y'.repeat(100)],
+  [
+    'Keycloak, 256, as docs/guides/users.md converts it',
+    '$pbkdf2-sha256$i=27500$NiU9R8aGLumE/MofgUiZLw==$kJhf7shgZWb3ma2RXgD5DmGe+rX96LM0+s1yJZk3lelKpc9MG/ogjUy+l5hOqiSgHmqb+yByJaogKKR60BaAPA==',
+    'keycloak pass',
+  ],
+  [
+    'Keycloak, 1, as docs/guides/users.md converts it',
+    '$pbkdf2-sha1$i=20000$NiU9R8aGLumE/MofgUiZLw==$Y4Jv9pqaMxiM0rg7cK5v24W1Qln+R1Zx8NVzaUrRNSkCVM2zC5vb8TXYVwYwwKPqvgs8f6offrVzHn+SE3gYBw==',
+    'keycloak pass',
+  ],
+  [
+    'Keycloak, argon, as docs/guides/users.md converts it',
+    '$argon2id$v=19$m=7168,t=5,p=1$NiU9R8aGLumE/MofgUiZLw==$Xvz7r66NxlJooJo2b9ztN4+RaAWW02sN99R46FtQo0o=',
+    'keycloak pass',
+  ],
 ]
 
 for (const [tool, hash, plain] of made)
