@@ -200,11 +200,11 @@ export const describe = (endpoints: readonly Endpoint[], server: string): OpenAp
 export const openapi = (all: readonly Endpoint[]): Endpoint[] => {
   let described: OpenApi | undefined
   const of = (server: string): OpenApi => {
-    described ??= describe(all, '')
+    described ??= describe([...all, ...own], '')
     return { ...described, servers: [{ url: server }] }
   }
   let page: { html: string; policy: string } | undefined
-  return [
+  const own: Endpoint[] = [
     endpoint({
       method: 'GET',
       path: '/openapi.json',
@@ -235,4 +235,5 @@ export const openapi = (all: readonly Endpoint[]): Endpoint[] => {
       },
     }),
   ]
+  return own
 }

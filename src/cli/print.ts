@@ -4,12 +4,13 @@ import { dirname, join, resolve } from 'node:path'
 import { type Command, parseFlags } from './command.ts'
 import { printCrds } from './print_crds.ts'
 import { printKinds } from './print_kinds.ts'
+import { printOpenApi } from './print_openapi.ts'
 import { printSettings } from './print_settings.ts'
 
 /** Path below the folder of the project, and its text. */
 export type PrintedFile = [path: string, text: string]
 
-const printers: (() => Iterable<PrintedFile>)[] = [printSettings, printKinds, printCrds]
+const printers: (() => Iterable<PrintedFile>)[] = [printSettings, printKinds, printCrds, printOpenApi]
 
 export const command: Command = {
   usage: `[FOLDER]
