@@ -206,7 +206,7 @@ server.on('error', (error: NodeJS.ErrnoException) => {
 server.listen(Number(url.port) || (url.protocol === 'https:' ? 443 : 80), () => process.send?.('listening'))
 
 const stop = () => {
-  server.close()
+  server.close(() => process.exit(0))
   server.closeAllConnections()
 }
 process.on('SIGTERM', stop)

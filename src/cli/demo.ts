@@ -68,7 +68,9 @@ export const startDemo = async ({ settings, log }: { settings: Settings; log: Lo
       if (child.exitCode !== null || child.signalCode !== null) return
       const exit = once(child, 'exit')
       child.kill('SIGTERM')
+      const late = setTimeout(() => child.kill('SIGKILL'), 2_000)
       await exit
+      clearTimeout(late)
     },
   }
 }

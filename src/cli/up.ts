@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { systemClock } from '#/lib/clock.ts'
 import { readSettings, type Settings } from '#/lib/config.ts'
 import { startEmbeddedPostgres } from '#/lib/embedded_postgres.ts'
@@ -50,7 +51,7 @@ const run = async (settings: Settings, { demo, authServer }: { demo: boolean; au
     if (isStopped()) return 0
     const applied = await migrate(databaseUrl)
     if (applied.length) say(`Brought the database up to date (${applied.length} migration${applied.length === 1 ? '' : 's'}).`)
-    const first = await firstStart({ settings: settled, databaseUrl, dataDir, clock: systemClock, log, rootSecret })
+    const first = await firstStart({ settings: settled, databaseUrl, dataDir, clock: systemClock, rootSecret })
     if (isStopped()) return 0
     const server = await startServer({
       settings: settled,
@@ -86,8 +87,12 @@ const run = async (settings: Settings, { demo, authServer }: { demo: boolean; au
   } finally {
     const until = Date.now() + stopWithinMs
     for (const stop of stops) {
+      const left = Math.max(until - Date.now(), 500)
       try {
-        await stop(Math.max(until - Date.now(), 500))
+        const late = sleep(left + 500, undefined, { ref: false }).then(() => {
+          throw new Error('it did not stop in time')
+        })
+        await Promise.race([stop(left), late])
       } catch (error) {
         log.error({ event: 'up.stop_failed', error: (error as Error).message }, 'a part did not stop cleanly')
       }

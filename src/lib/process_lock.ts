@@ -5,10 +5,11 @@
  * of the holder.
  */
 import { createHash } from 'node:crypto'
-import { renameSync, rmSync } from 'node:fs'
+import { closeSync, openSync, rmSync, statSync } from 'node:fs'
 import { connect, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 export type Held = { state: 'held'; setNote(note: string): void; release(): Promise<void> } | { state: 'taken'; note: string }
 
@@ -65,20 +66,29 @@ export const takeLock = async (folder: string, note: string): Promise<Held> => {
     }
     const holder = await ask(path)
     if (holder !== undefined) return { state: 'taken', note: holder }
-    // Left by a process that was killed. Moved aside and asked again before it is removed: another starter may have just replaced it.
-    const aside = `${path}.${process.pid}`
-    try {
-      renameSync(path, aside)
-    } catch {
-      continue
-    }
-    const late = await ask(aside)
-    if (late === undefined) rmSync(aside, { force: true })
-    else {
-      renameSync(aside, path)
-      return { state: 'taken', note: late }
-    }
+    if (!(await clearRemains(path))) await sleep(50)
   }
+}
+
+const guardLivesMs = 5_000
+
+/** Left by a process that was killed. One starter at a time looks again and removes it, so that none removes what another has just taken. */
+const clearRemains = async (path: string): Promise<boolean> => {
+  const guard = `${path}.clearing`
+  try {
+    closeSync(openSync(guard, 'wx', 0o600))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    const age = Date.now() - (statSync(guard, { throwIfNoEntry: false })?.mtimeMs ?? Date.now())
+    if (age > guardLivesMs) rmSync(guard, { force: true })
+    return false
+  }
+  try {
+    if ((await ask(path)) === undefined) rmSync(path, { force: true })
+  } finally {
+    rmSync(guard, { force: true })
+  }
+  return true
 }
 
 /** The note of the folder's holder, undefined when there is none. */

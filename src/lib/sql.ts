@@ -86,7 +86,12 @@ export interface DatabaseOptions {
 const listenRetryMs = 500
 
 /** Opens nothing until it is used; survives a restart of PostgreSQL: the next statement takes a new connection. */
-export const openDatabase = ({ url, max = 10, onError = () => {} }: DatabaseOptions): Database => {
+export const openDatabase = ({ url, max = 10, onError: told = () => {} }: DatabaseOptions): Database => {
+  let closed = false
+  // What breaks while we close is what we wanted gone.
+  const onError = (error: Error): void => {
+    if (!closed) told(error)
+  }
   const pool = new pg.Pool({
     connectionString: url,
     max,
@@ -102,7 +107,6 @@ export const openDatabase = ({ url, max = 10, onError = () => {} }: DatabaseOpti
   const listeners = new Map<string, Set<(payload: string) => void>>()
   let listening: pg.Client | undefined
   let connecting: Promise<void> | undefined
-  let closed = false
 
   const connectListener = async (): Promise<void> => {
     const client = new pg.Client({ connectionString: url, application_name: 'signet listen', keepAlive: true })

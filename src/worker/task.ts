@@ -3,6 +3,7 @@ import type { Settings } from '#/lib/config.ts'
 import type { Log } from '#/lib/log.ts'
 import type { Secret } from '#/lib/secret.ts'
 import type { Database } from '#/lib/sql.ts'
+import type { Snapshot } from '#/resources/snapshot.ts'
 
 export interface TaskDeps {
   db: Database
@@ -10,6 +11,8 @@ export interface TaskDeps {
   clock: Clock
   settings: Settings
   rootSecret: Secret
+  /** Opened when the first task asks for it: a worker that never does keeps no configuration in memory. */
+  snapshot: () => Promise<Snapshot>
 }
 
 /**

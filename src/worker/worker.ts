@@ -8,6 +8,7 @@ import type { Settings } from '#/lib/config.ts'
 import type { Log } from '#/lib/log.ts'
 import type { Secret } from '#/lib/secret.ts'
 import { openDatabase } from '#/lib/sql.ts'
+import { openSnapshot, type Snapshot } from '#/resources/snapshot.ts'
 import { schedule } from './schedule.ts'
 import { startTakeover } from './takeover.ts'
 import type { Task, TaskDeps } from './task.ts'
@@ -65,7 +66,21 @@ export const startWorker = async ({ log, clock, settings, databaseUrl, rootSecre
     max: concurrency + 4,
     onError: (error) => log.warn({ event: 'database.connection.lost', error: error.message }, 'a connection to PostgreSQL was lost'),
   })
-  const deps: TaskDeps = { db, log, clock, settings, rootSecret }
+  let snapshot: Promise<Snapshot> | undefined
+  const deps: TaskDeps = {
+    db,
+    log,
+    clock,
+    settings,
+    rootSecret,
+    snapshot: () => {
+      snapshot ??= openSnapshot({ db, log, clock }).catch((error: unknown) => {
+        snapshot = undefined
+        throw error
+      })
+      return snapshot
+    },
+  }
   const taskList: TaskList = Object.fromEntries(Object.entries(tasks).map(([name, task]) => [name, logged(name, task, deps)]))
   const parsedCronItems = parseCronItems(
     schedule.map(({ task, match, fill }) => ({
@@ -127,6 +142,7 @@ export const startWorker = async ({ log, clock, settings, databaseUrl, rootSecre
       const ended = runner?.stop().catch(() => {}) ?? Promise.resolve()
       await Promise.race([Promise.all([ended, kept]), sleep(withinMs, undefined, { ref: false })])
       await takeover.stop()
+      ;(await snapshot?.catch(() => undefined))?.close()
       await Promise.race([db.close(), sleep(1_000, undefined, { ref: false })])
     },
   }
