@@ -9,7 +9,6 @@ import {
   bumpGroups,
   deleteGroupRow,
   findGroupRow,
-  findGroupRowByName,
   findGroupRowByResource,
   findGroupsByKeys,
   type GroupRow,
@@ -43,9 +42,6 @@ export { effectiveGroups, groupsAbove } from './nesting.ts'
 /** Undefined for an id that is none. */
 export const findGroup = async (db: Db, id: string): Promise<Group | undefined> =>
   shown(isUuid(id) ? await findGroupRow(db, id, shownMembers + 1) : undefined)
-
-export const findGroupByName = async (db: Db, name: string): Promise<Group | undefined> =>
-  name.includes('\0') ? undefined : shown(await findGroupRowByName(db, nameKey(name), shownMembers + 1))
 
 export const findGroupByResource = async (db: Db, namespace: string, name: string): Promise<Group | undefined> =>
   shown(await findGroupRowByResource(db, namespace, name, shownMembers + 1))

@@ -6,12 +6,10 @@ import { randomToken, sha256 } from '#/lib/crypto.ts'
 import type { Db } from '#/lib/sql.ts'
 import {
   deleteSession,
-  deleteSessionByTokenHash,
   deleteSessionsOfUser,
   findSessionByTokenHash,
   findSessionByUid,
   listSessionsOfUser,
-  purgeSessions as purgeSessionRows,
   type SessionPayload,
   type SessionRow,
   storeSession,
@@ -118,10 +116,6 @@ export const findSession = async (db: Db, token: string, now: Date): Promise<Ses
   return await personOf(db, await findSessionByTokenHash(db, sha256(token), now), now)
 }
 
-/** The same by uid, for what was bound to a session. */
-export const findSessionOfUid = async (db: Db, uid: string, now: Date): Promise<SessionOfPerson | undefined> =>
-  isToken(uid) ? await personOf(db, await findSessionByUid(db, uid, now), now) : undefined
-
 const personOf = async (db: Db, row: SessionRow | undefined, now: Date): Promise<SessionOfPerson | undefined> => {
   if (!row?.user_id) return undefined
   const touchBefore = new Date(now.getTime() - touchEveryMs)
@@ -187,14 +181,6 @@ export const endSession = (db: Db, uid: string, change: Change, now: Date, user_
     return ended !== undefined
   })
 
-/** Signing out: ends the session of this token, with its event. */
-export const endSessionOfToken = (db: Db, token: string, change: Change, now: Date): Promise<boolean> =>
-  db.transaction(async (tx) => {
-    const ended = isToken(token) ? await deleteSessionByTokenHash(tx, sha256(token)) : undefined
-    if (ended) await recordEnd(tx, ended.user_id, [ended.uid], change, now)
-    return ended !== undefined
-  })
-
 /** Ends every session of a user, but for `except`; answers the uids that ended. */
 export const endSessionsOf = (db: Db, user_id: string, change: Change, now: Date, except?: string): Promise<string[]> =>
   db.transaction(async (tx) => {
@@ -212,9 +198,6 @@ const recordEnd = async (db: Db, user_id: string | null, uids: string[], change:
   const data = { sessions: uids.slice(0, recorded), count: uids.length }
   await recordChange(db, change, { action: 'session.ended', target: { kind: 'User', name: user.username }, data }, now)
 }
-
-/** Removes expired sessions, `batch` at a time; answers how many were removed. More than a batch may be left. */
-export const purgeSessions = (db: Db, now: Date, batch = 1_000): Promise<number> => purgeSessionRows(db, now, batch)
 
 const isToken = (text: string): boolean => text.length > 0 && text.length <= 100
 

@@ -89,13 +89,6 @@ export const findGroupRow = (db: Db, group_id: string, members: number) =>
       from groups_shown g
      where group_id = ${group_id}`)
 
-export const findGroupRowByName = (db: Db, name_key: string, members: number) =>
-  db.maybeOne<GroupRow>(sql`
-    select *,
-           array(select username from group_members_shown m where m.group_id = g.group_id order by user_id limit ${members}) as members
-      from groups_shown g
-     where name_key = ${name_key}`)
-
 export const findGroupRowByResource = (db: Db, namespace: string, resource_name: string, members: number) =>
   db.maybeOne<GroupRow>(sql`
     select *,
