@@ -107,6 +107,7 @@ export const openPages = ({ templatesDir, log }: { templatesDir?: string | undef
     },
   })
   const stylesheet = readStylesheet(templatesDir)
+  const languages = namedLanguages(catalogue.locales)
   return {
     stylesheet,
     text: (locales, key, values) => catalogue.pick(locales).translate(key, values),
@@ -120,7 +121,7 @@ export const openPages = ({ templatesDir, log }: { templatesDir?: string | undef
         locale,
         prefix: pathPrefix,
         stylesheet: `${pathPrefix}${stylesheet.path}`,
-        languages: address === undefined ? [] : languages(catalogue.locales, locale, address),
+        languages: address === undefined ? [] : offered(languages, locale, address),
         hidden: 'hidden' in variables ? Object.entries(variables.hidden).map(([name, value]) => ({ name, value })) : undefined,
       })
       return { html, headers: headers(locale, [client?.logo_uri, ...pictures], formsStayHere) }
@@ -128,17 +129,23 @@ export const openPages = ({ templatesDir, log }: { templatesDir?: string | undef
   }
 }
 
-const languages = (locales: readonly string[], current: string, address: string) => {
-  const url = new URL(address, 'http://own.invalid')
-  return locales.map((locale) => {
-    url.searchParams.set('ui_locales', locale)
+interface Language {
+  locale: string
+  /** In itself: Deutsch. */
+  name: string
+}
+
+const namedLanguages = (locales: readonly string[]): Language[] =>
+  locales.map((locale) => {
     const name = new Intl.DisplayNames([locale], { type: 'language' }).of(locale) ?? locale
-    return {
-      locale,
-      name: name.charAt(0).toLocaleUpperCase(locale) + name.slice(1),
-      href: `${url.pathname}${url.search}`,
-      current: locale === current,
-    }
+    return { locale, name: name.charAt(0).toLocaleUpperCase(locale) + name.slice(1) }
+  })
+
+const offered = (languages: readonly Language[], current: string, address: string) => {
+  const url = new URL(address, 'http://own.invalid')
+  return languages.map(({ locale, name }) => {
+    url.searchParams.set('ui_locales', locale)
+    return { locale, name, href: `${url.pathname}${url.search}`, current: locale === current }
   })
 }
 

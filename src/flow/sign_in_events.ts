@@ -1,15 +1,23 @@
 /** What of a flow is worth an event: pure. Names that nobody has are not told apart from others. */
 import type { NewEvent } from '#/events/record.ts'
-import type { Loaded } from './executor.ts'
-import type { Failure, FlowRequest } from './stage.ts'
+import type { Flow } from './flows.ts'
+import type { Context, Facts, Failure, FlowRequest } from './stage.ts'
 import type { StageName } from './stages/index.ts'
 
-type Happened = { kind: 'passed' } | { kind: 'denied'; reason: string } | { kind: 'failed'; stage: StageName; reason: Failure }
+export type Happened = { kind: 'passed' } | { kind: 'denied'; reason: string } | { kind: 'failed'; stage: StageName; reason: Failure }
 
-export const eventOf = (happened: Happened, { flow, facts, context }: Loaded, request: FlowRequest): NewEvent | undefined => {
-  const action = actionOf(happened, flow.designation)
+interface Where {
+  flow: Flow
+  facts: Facts
+  context: Context
+  request: FlowRequest
+}
+
+/** Undefined for what nobody asks about later. */
+export const eventOf = (happened: Happened, { flow, facts, context, request }: Where): NewEvent | undefined => {
+  const action = actionOf(happened, flow, facts)
   if (!action) return undefined
-  const person = facts.username ?? context.user?.name ?? facts.user_id
+  const person = facts.username ?? context.user?.name
   return {
     action,
     severity: happened.kind === 'failed' ? 'warning' : 'info',
@@ -26,12 +34,15 @@ export const eventOf = (happened: Happened, { flow, facts, context }: Loaded, re
   }
 }
 
-const actionOf = (happened: Happened, designation: string): string | undefined => {
-  // A field left empty is nobody's business.
+const actions: Record<string, Partial<Record<Happened['kind'], string>>> = {
+  authentication: { passed: 'sign_in.succeeded', failed: 'sign_in.failed', denied: 'sign_in.declined' },
+  authorization: { passed: 'consent.given', denied: 'consent.declined' },
+  invalidation: { passed: 'sign_out.succeeded' },
+}
+
+const actionOf = (happened: Happened, { designation }: Flow, facts: Facts): string | undefined => {
+  // A field left empty is nobody's business, nor is signing out of nothing.
   if (happened.kind === 'failed' && happened.reason === 'InvalidAnswer') return undefined
-  if (designation === 'authentication')
-    return { passed: 'sign_in.succeeded', failed: 'sign_in.failed', denied: 'sign_in.declined' }[happened.kind]
-  if (designation === 'authorization') return { passed: 'consent.given', failed: undefined, denied: 'consent.declined' }[happened.kind]
-  if (designation === 'invalidation' && happened.kind === 'passed') return 'sign_out.succeeded'
-  return undefined
+  if (designation === 'invalidation' && !facts.user_id) return undefined
+  return actions[designation]?.[happened.kind]
 }

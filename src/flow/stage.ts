@@ -117,5 +117,14 @@ export interface Stage {
    */
   challenge(deps: FlowDeps, input: StageInput): Promise<Outcome>
   /** Judges what came for the fields. Runs outside a transaction: it may take its time. */
-  answer?(deps: FlowDeps, input: StageInput, answer: Readonly<Record<string, string>>): Promise<Outcome>
+  answer?(deps: FlowDeps, input: StageInput, answer: Answer): Promise<Outcome>
+}
+
+/** What came for the fields: from a form texts, from JSON anything. */
+export type Answer = Readonly<Record<string, unknown>>
+
+/** A field of an answer that is to be a text; anything else is as if nothing had been entered. */
+export const textIn = (answer: Answer, field: string): string => {
+  const value = Object.hasOwn(answer, field) ? answer[field] : undefined
+  return typeof value === 'string' ? value : ''
 }

@@ -22,6 +22,9 @@ export interface Catalogue {
 const folder = new URL('../../templates/locales/', import.meta.url)
 const fallback = 'en'
 export const localeCookie = 'signet_locale'
+/** A language tag (BCP 47), as far as we look at one. */
+export const isLocale = (text: string): boolean => localePattern.test(text)
+
 const localePattern = /^[a-z]{2,3}(-[a-z0-9]{2,8})*$/i
 
 type Messages = Record<string, string>

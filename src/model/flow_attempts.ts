@@ -78,6 +78,22 @@ export interface MovedFlowAttempt {
   facts: unknown
 }
 
+/** Claims and moves at once, to a stage that asks; false when another post has moved it since it was read. */
+export const advanceFlowAttempt = async (
+  db: Db,
+  { attempt_hash, version, stage_index, facts }: { attempt_hash: Buffer; version: number; stage_index: number; facts: unknown },
+  now: Date,
+): Promise<boolean> =>
+  (await db.run(sql`
+  update flow_attempts
+     set version = version + 1,
+         stage_index = ${stage_index},
+         facts = ${JSON.stringify(facts)}
+   where attempt_hash = ${attempt_hash}
+     and version = ${version}
+     and state = 'running'
+     and expires_at > ${now}`)) === 1
+
 /** Only in the transaction that claimed it. */
 export const moveFlowAttempt = (db: Db, attempt_hash: Buffer, { state, reason, stage_index, facts }: MovedFlowAttempt): Promise<number> =>
   db.run(sql`

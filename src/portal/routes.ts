@@ -11,7 +11,8 @@ import { formLimit, parseForm } from '#/lib/form.ts'
 import { getCaller } from '#/lib/http.ts'
 import type { Log } from '#/lib/log.ts'
 import { Problem } from '#/lib/problem.ts'
-import { problemContentType, problemDocument, toProblem } from '#/lib/problem_document.ts'
+import { toProblem } from '#/lib/problem_document.ts'
+import { answerWithProblems, logProblem, setRetryAfter } from '#/lib/problem_reply.ts'
 import type { Db } from '#/lib/sql.ts'
 import type { Snapshot } from '#/resources/snapshot.ts'
 import { changePassword } from './account_password.ts'
@@ -44,20 +45,11 @@ export const portalRoutes =
 const me =
   (deps: PortalDeps): FastifyPluginAsync =>
   async (app) => {
+    answerWithProblems(app, deps.log, 'portal.request.failed')
     app.get('/api/v1/me', async (request, reply) => {
       const person = await findPerson(deps.db, request, deps.clock())
       if (!person) throw new Problem('unauthenticated', { detail: 'sign in at /flow/authentication' })
       return reply.header('cache-control', 'no-store').send(renderMe(person))
-    })
-    app.setErrorHandler((error, request, reply) => {
-      const problem = toProblem(error)
-      logFailure(deps, request, problem)
-      if (problem.retryAfter !== undefined) reply.header('retry-after', String(Math.max(1, Math.ceil(problem.retryAfter))))
-      return reply
-        .code(problem.status)
-        .header('cache-control', 'no-store')
-        .header('content-type', problemContentType)
-        .send(JSON.stringify(problemDocument(problem, getCaller(request.raw).requestId)))
     })
   }
 
@@ -167,11 +159,11 @@ const pages =
 
     app.setErrorHandler((error, request, reply) => {
       const problem = toProblem(error)
-      logFailure(deps, request, problem)
+      logProblem(deps.log, 'portal.request.failed', request, problem)
+      setRetryAfter(reply, problem)
       const { requestId, authServer } = getCaller(request.raw)
       const options = { locales: localesOf(request), pathPrefix: authServer.pathPrefix }
       const retry = `${authServer.pathPrefix}${request.url.split('?')[0]}`
-      if (problem.retryAfter !== undefined) reply.header('retry-after', String(Math.max(1, Math.ceil(problem.retryAfter))))
       const page =
         problem.code === 'unavailable'
           ? deps.pages.render('busy', { retry }, options)
@@ -185,18 +177,3 @@ type Frame = Pick<PageVariables['account'], 'person' | 'token' | 'notice'>
 
 const localesOf = (request: FastifyRequest): string[] =>
   readLocales({ cookies: request.headers.cookie, acceptLanguage: request.headers['accept-language'] })
-
-const logFailure = ({ log }: PortalDeps, request: FastifyRequest, problem: Problem): void => {
-  if (problem.status < 500 && !problem.log) return
-  log[problem.code === 'internal' ? 'error' : 'warn'](
-    {
-      event: 'portal.request.failed',
-      'http.request.id': getCaller(request.raw).requestId,
-      'http.route': request.routeOptions.url,
-      code: problem.code,
-      reason: problem.log,
-      ...(problem.code === 'internal' ? { stack: (problem.cause as Error | undefined)?.stack ?? problem.stack } : {}),
-    },
-    'a request of the portal failed',
-  )
-}

@@ -1,18 +1,21 @@
 import { findSession } from '#/identity/sessions.ts'
-import type { FlowDeps, Stage, StageInput } from '../stage.ts'
+import type { Facts, FlowDeps, Stage, StageInput } from '../stage.ts'
 
 /** Asks the person for what the context names, all or nothing. Only the one it is asked of can give it. */
 export const consent: Stage = {
   challenge: async (deps, input) =>
-    (await isThatPerson(deps, input)) ? { kind: 'ask', ask: { fields: [], mistakes: [] } } : { kind: 'denied', reason: 'session_changed' },
+    (await findPerson(deps, input)) ? { kind: 'ask', ask: { fields: [], mistakes: [] } } : { kind: 'denied', reason: 'session_changed' },
   answer: async (deps, input) => {
-    if (!(await isThatPerson(deps, input))) return { kind: 'denied', reason: 'session_changed' }
-    const { scopes = [], claims = [], resources = {}, user } = input.context
-    return { kind: 'passed', facts: { ...(user ? { user_id: user.user_id } : {}), consent: { scopes, claims, resources } } }
+    const person = await findPerson(deps, input)
+    if (!person) return { kind: 'denied', reason: 'session_changed' }
+    const { scopes = [], claims = [], resources = {} } = input.context
+    return { kind: 'passed', facts: { ...person, consent: { scopes, claims, resources } } }
   },
 }
 
-const isThatPerson = async (deps: FlowDeps, { context, request, now }: StageInput): Promise<boolean> => {
+/** The one it is asked of, if they are signed in. */
+const findPerson = async (deps: FlowDeps, { context, request, now }: StageInput): Promise<Facts | undefined> => {
   const session = request.session ? await findSession(deps.db, request.session, now) : undefined
-  return context.user !== undefined && session?.user.id === context.user.user_id
+  if (!session || session.user.id !== context.user?.user_id) return undefined
+  return { user_id: session.user.id, username: session.user.username }
 }

@@ -1,5 +1,5 @@
 import { hasControlCharacters } from '#/lib/control_characters.ts'
-import type { Ask, Stage, StageInput } from '../stage.ts'
+import { type Ask, type Stage, type StageInput, textIn } from '../stage.ts'
 
 const longest = 254
 
@@ -7,7 +7,7 @@ const longest = 254
 export const identification: Stage = {
   challenge: async (_, input) => ({ kind: 'ask', ask: ask(input) }),
   answer: async (_, input, answer) => {
-    const username = (answer.username ?? '').trim().normalize('NFC')
+    const username = textIn(answer, 'username').trim().normalize('NFC')
     const mistake = username === '' ? 'mistake.username_required' : isName(username) ? undefined : 'mistake.username_malformed'
     return mistake ? { kind: 'failed', reason: 'InvalidAnswer', ask: ask(input, mistake) } : { kind: 'passed', facts: { username } }
   },

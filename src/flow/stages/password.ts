@@ -1,6 +1,6 @@
 import { checkPassword } from '#/identity/passwords.ts'
 import { addFailure, findLockOut } from '../failures.ts'
-import type { Ask, Stage } from '../stage.ts'
+import { type Ask, type Stage, textIn } from '../stage.ts'
 
 /** More is refused before it is hashed. */
 const longest = 1_024
@@ -12,7 +12,7 @@ const longest = 1_024
 export const password: Stage = {
   challenge: async () => ({ kind: 'ask', ask: ask() }),
   answer: async (deps, input, answer) => {
-    const plain = answer.password ?? ''
+    const plain = textIn(answer, 'password')
     if (plain === '') return { kind: 'failed', reason: 'InvalidAnswer', ask: ask('mistake.password_required') }
     const username = input.facts.username ?? ''
     const counted = { username, network: input.request.network }

@@ -1,0 +1,76 @@
+/** /api/v1/flows/{name}: the same flows for other front ends. */
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import { Problem } from '#/lib/problem.ts'
+import { answerWithProblems, sendProblem } from '#/lib/problem_reply.ts'
+import { beginAttempt } from './attempts.ts'
+import { getFlow, postAttempt, type Step, showAttempt } from './executor.ts'
+import {
+  localesOf,
+  type Params,
+  type Query,
+  readFlowRequest,
+  readPost,
+  refuseOtherOrigins,
+  setSession,
+  single,
+  takeOnly,
+} from './read_request.ts'
+import type { FlowRoutesDeps } from './routes.ts'
+import type { FlowRequest } from './stage.ts'
+import { challengeOf } from './stage_page.ts'
+
+const path = '/api/v1/flows/:name'
+
+export const jsonRoutes =
+  (deps: FlowRoutesDeps): FastifyPluginAsync =>
+  async (app) => {
+    takeOnly(app, 'application/json', parseJson)
+    answerWithProblems(app, deps.log, 'flow.request.failed')
+
+    const send = (request: FastifyRequest, reply: FastifyReply, step: Step, flowRequest: FlowRequest, now: Date) => {
+      setSession(reply, step, flowRequest, now)
+      reply.header('cache-control', 'no-store')
+      if (step.kind === 'done') return reply.send({ stage: 'done', next: step.next })
+      if (step.kind === 'deny')
+        return reply.send({ stage: 'deny', reason: step.reason, ...(step.isBegunForOther ? { next: step.next } : {}) })
+      const challenge = challengeOf(step, deps.pages, localesOf(step, request))
+      if (step.kind === 'ask') return reply.send(challenge)
+      const { retryAfter } = step
+      const problem = new Problem(step.reason === 'LockedOut' ? 'too_many_requests' : 'bad_request', {
+        detail: challenge.errors[0]?.detail ?? step.reason,
+        errors: challenge.errors,
+        ...(retryAfter === undefined ? {} : { retryAfter }),
+      })
+      // The challenge's members stand beside those of the problem too, so that a front end reads every answer alike.
+      return sendProblem(reply, problem, flowRequest.requestId, { ...challenge, challenge })
+    }
+
+    app.get<{ Params: Params; Querystring: Query }>(path, async (request, reply) => {
+      const now = deps.clock()
+      const flowRequest = readFlowRequest(request)
+      const { authServer } = flowRequest
+      const flow = getFlow(request.params.name)
+      const known = single(request.query, 'attempt')
+      if (known) return send(request, reply, await showAttempt(deps, { flow, attempt: known, request: flowRequest, now }), flowRequest, now)
+      const next = single(request.query, 'next') ?? ''
+      const begun = await beginAttempt(deps, { flow: flow.name, next, context: {}, authServer, cookies: request.headers.cookie }, now)
+      if (begun.setCookie) reply.header('set-cookie', begun.setCookie)
+      const asHolder = { ...flowRequest, browser: begun.browser }
+      return send(request, reply, await showAttempt(deps, { flow, attempt: begun.attempt, request: asHolder, now }), asHolder, now)
+    })
+
+    app.post<{ Params: Params }>(path, { onRequest: refuseOtherOrigins }, async (request, reply) => {
+      const now = deps.clock()
+      const flowRequest = readFlowRequest(request)
+      const step = await postAttempt(deps, { flow: getFlow(request.params.name), post: readPost(request.body), request: flowRequest, now })
+      return send(request, reply, step, flowRequest, now)
+    })
+  }
+
+const parseJson = (body: string): unknown => {
+  try {
+    return JSON.parse(body)
+  } catch {
+    throw new Problem('bad_request', { detail: 'the body is not JSON' })
+  }
+}
