@@ -44,11 +44,7 @@ export const apply = (deps: ApiDeps): Endpoint[] => {
       summary: 'Apply manifests: YAML of several documents, or JSON',
       access: 'signed_in',
       query: z.strictObject({
-        dryRun: z
-          .enum(['true', 'false'])
-          .transform((text) => text === 'true')
-          .prefault('false')
-          .describe('Say what would happen, change nothing.'),
+        dryRun: z.enum(['true', 'false']).default('false').describe('Say what would happen, change nothing.'),
         prune: z.string().min(1).max(2_000).optional().describe('A label selector: what it selects and no document names is deleted.'),
       }),
       body: { schema: z.string(), contentTypes: [...yaml, json], isText: true, limit: largestText },
@@ -58,7 +54,12 @@ export const apply = (deps: ApiDeps): Endpoint[] => {
       },
       handle: async ({ query, body, caller, change, now }) => {
         requireAny(caller)
-        const results = await applyDocuments(deps, body, { ...change, ...query, guard: guardOf(escalation, caller) }, now)
+        const results = await applyDocuments(
+          deps,
+          body,
+          { ...change, dryRun: query.dryRun === 'true', prune: query.prune, guard: guardOf(escalation, caller) },
+          now,
+        )
         return { status: results.some(({ result }) => result === 'refused') ? 422 : 200, body: results }
       },
     }),

@@ -7,7 +7,9 @@ const style = `
 body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:60rem;padding:1rem}
 a{color:var(--link)}
 h2{margin-top:2.5rem;border-bottom:1px solid var(--line)}
-code{font-family:ui-monospace,monospace;font-size:.92em}
+code{font-family:ui-monospace,monospace;font-size:.92em;overflow-wrap:anywhere}
+caption{text-align:left;font-weight:700;padding:.3rem 0}
+th,td{overflow-wrap:anywhere}
 summary{cursor:pointer;padding:.35rem .25rem}
 details{border:1px solid var(--line);border-radius:.4rem;margin:.4rem 0;padding:0 .6rem}
 details[open]{background:var(--soft);padding-bottom:.6rem}
