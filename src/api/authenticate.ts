@@ -65,7 +65,7 @@ export const openRoles = (snapshot: Snapshot): (() => readonly RoleSpec[]) => {
 type Roles = () => readonly RoleSpec[]
 
 const fromToken = async ({ db }: AuthenticatorDeps, roles: Roles, authorization: string, now: Date): Promise<ApiCaller> => {
-  const credentials = /^Bearer +([\w.~+/-]+=*)$/i.exec(authorization)?.[1]
+  const credentials = /^Bearer +(\S+) *$/i.exec(authorization)?.[1]
   const token = credentials === undefined ? undefined : await findToken(db, credentials, now)
   if (!token) throw new Problem('unauthenticated', { detail: 'the token is unknown, expired, or its owner is not active' })
   const scope: readonly Rule[] = [token.scope]

@@ -8,7 +8,7 @@ import { type ApiToken, findApiTokenByHash, insertApiToken, touchApiToken } from
 const prefix = 'signet_'
 
 const shortest = 20
-const longest = 512
+const longest = 4_096
 
 export type TokenScope = ApiToken['scope']
 
