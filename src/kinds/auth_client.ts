@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { always, distinct, duration, paused, redirectUriProblem, reference, scopeToken, stringsOf, text, webUrl } from './fields.ts'
+import { always, distinct, paused, redirectUriProblem, reference, scopeToken, stringsOf, text, webUrl } from './fields.ts'
 import { defineKind } from './kind.ts'
 import { authMethod, clientSigningAlg, grantType, responseType, serverSigningAlg } from './oauth.ts'
 
@@ -160,9 +160,6 @@ export const AuthClient = defineKind({
       resources: distinct(webUrl, 100)
         .optional()
         .describe('Resource servers (RFC 8707) it may ask tokens for. The first is the default audience.'),
-      secretRotationOverlap: duration
-        .optional()
-        .describe('How long its old secret stays valid after a rotation. Absent: what the policy says.'),
     })
     .superRefine(checkTogether, always),
   references: ({ authServerRef }, namespace) => [

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { parseCron } from '#/lib/cron.ts'
 import { always, distinct, duration, labelSelector, paused, scopeToken, text } from './fields.ts'
 import { defineKind } from './kind.ts'
 import { authMethod, grantType, responseType } from './oauth.ts'
@@ -50,10 +51,7 @@ export const AuthPolicy = defineKind({
           .strictObject({
             enabled: z.boolean().default(false).describe('Replace client secrets on a schedule.'),
             schedule: text(100)
-              .regex(
-                /^(@(hourly|daily|weekly|monthly|yearly)|(\S+\s+){4}\S+)$/,
-                'wants a cron expression of five fields, such as 0 3 1 * *',
-              )
+              .refine((value) => parseCron(value) !== undefined, 'wants a cron expression of five fields, such as 0 3 1 * *')
               .optional()
               .describe('When, as a cron expression in UTC.'),
             overlap: duration

@@ -35,6 +35,16 @@ export const retireCredential = (db: Db, namespace: string, name: string, expire
        set expires_at = ${expires_at}
      where namespace = ${namespace} and name = ${name} and expires_at is null`)
 
+/** Of the replaced ones only the newest `kept` stay. */
+export const deleteOldCredentials = (db: Db, namespace: string, name: string, kept: number) =>
+  db.run(sql`
+    delete from client_credentials
+     where credential_id in (select credential_id
+                               from client_credentials
+                              where client_kind = 'AuthClient' and namespace = ${namespace} and name = ${name} and expires_at is not null
+                              order by created_at desc, credential_id desc
+                             offset ${kept})`)
+
 export const hasCredential = async (db: Db, namespace: string, name: string): Promise<boolean> =>
   (await db.maybeOne(sql`
     select from client_credentials where namespace = ${namespace} and name = ${name} and expires_at is null`)) !== undefined
@@ -48,7 +58,7 @@ export const purgeCredentials = (db: Db, now: Date, limit: number) =>
     delete from client_credentials
      where credential_id in (select credential_id from client_credentials where expires_at <= ${now} limit ${limit})`)
 
-/** When the oldest secret in use of each client was made, for rotation on a schedule. */
+/** When the secret in use of each client was made. */
 export const listCredentialAges = (db: Db) =>
   db.any<Pick<ClientCredentialRow, 'namespace' | 'name' | 'created_at'>>(sql`
     select namespace, name, created_at from client_credentials where expires_at is null`)

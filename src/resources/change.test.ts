@@ -8,6 +8,7 @@ import { applyDocuments } from './apply.ts'
 import { createResource, deleteResource, patchResource, replaceResource } from './change.ts'
 import { findClientSecrets, rotateClientSecret } from './client_secrets.ts'
 import { exportManifests, findOne, listPage } from './read.ts'
+import { rotateDueSecrets } from './rotate_due_secrets.ts'
 
 const now = new Date('2030-01-01T00:00:00Z')
 const actor = 'ada'
@@ -171,4 +172,31 @@ test('what is exported and applied elsewhere is the same, and applied here is un
   } finally {
     await elsewhere.drop()
   }
+})
+
+test('secrets are replaced when the schedule of their policy was due since they were made', async () => {
+  const rotation = { enabled: true, schedule: '0 3 * * *', overlap: '2h' }
+  const policy = {
+    apiVersion: 'signet.dev/v1alpha1',
+    kind: 'AuthPolicy',
+    metadata: { name: 'rotating', labels: { 'signet.dev/auth-server': 'default' } },
+    spec: { clientSelector: { rotate: 'yes' }, clientAuthentication: { secretRotation: rotation } },
+  }
+  await applyDocuments(kernel, [policy], { actor }, now)
+  await make('due', { metadata: { name: 'due', labels: { rotate: 'yes' } } })
+  const at = (time: string) => new Date(`2030-01-01T${time}Z`)
+  assert.equal(await rotateDueSecrets(kernel, at('02:59:00')), 0)
+  assert.equal(await rotateDueSecrets(kernel, at('03:01:00')), 1)
+  assert.equal(await rotateDueSecrets(kernel, at('03:02:00')), 0)
+  const secrets = await findClientSecrets(kernel.db, kernel.rootSecret, 'team-a', 'due', at('03:02:00'))
+  assert.deepEqual(
+    secrets.map(({ expiresAt }) => expiresAt?.toISOString()),
+    [undefined, '2030-01-01T05:01:00.000Z'],
+  )
+})
+
+test('of the secrets replaced only the newest three stay', async () => {
+  await make('busy')
+  for (let i = 1; i <= 6; i++) await rotateClientSecret(kernel, 'team-a', 'busy', { actor, overlap: 3600 }, new Date(now.getTime() + i))
+  assert.equal((await findClientSecrets(kernel.db, kernel.rootSecret, 'team-a', 'busy', now)).length, 4)
 })

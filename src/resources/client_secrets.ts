@@ -7,7 +7,13 @@ import { Problem } from '#/lib/problem.ts'
 import { Secret } from '#/lib/secret.ts'
 import type { Db } from '#/lib/sql.ts'
 import { uuidv7 } from '#/lib/uuid.ts'
-import { hasCredential, insertCredential, listValidCredentials, retireCredential } from '#/model/client_credentials.ts'
+import {
+  deleteOldCredentials,
+  hasCredential,
+  insertCredential,
+  listValidCredentials,
+  retireCredential,
+} from '#/model/client_credentials.ts'
 import { lockConfiguration } from '#/model/resources.ts'
 
 export interface ClientSecret {
@@ -56,6 +62,9 @@ const issue = async (db: Db, rootSecret: Secret, namespace: string, name: string
   return secret
 }
 
+/** Replaced secrets that stay valid at once; each costs a comparison when a client authenticates. */
+const mostReplaced = 3
+
 export interface Rotation extends Change {
   /** How long the old secret stays valid, in seconds. */
   overlap: number
@@ -74,6 +83,7 @@ export const rotateClientSecret = (
     const oldExpiresAt = new Date(now.getTime() + overlap * 1_000)
     if (!(await retireCredential(tx, namespace, name, oldExpiresAt)))
       throw new Problem('not_found', { detail: 'this client has no secret' })
+    await deleteOldCredentials(tx, namespace, name, mostReplaced)
     const secret = await issue(tx, rootSecret, namespace, name, now)
     await recordEvent(
       tx,

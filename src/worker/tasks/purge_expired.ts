@@ -2,6 +2,7 @@ import type { Db } from '#/lib/sql.ts'
 import { purgeAccessTokens } from '#/model/access_tokens.ts'
 import { purgeApiTokens } from '#/model/api_tokens.ts'
 import { purgeAuthorizationCodes } from '#/model/authorization_codes.ts'
+import { purgeCredentials } from '#/model/client_credentials.ts'
 import { purgeDeviceCodes } from '#/model/device_codes.ts'
 import { purgeFailedSignIns } from '#/model/failed_sign_ins.ts'
 import { purgeFlowAttempts } from '#/model/flow_attempts.ts'
@@ -38,6 +39,7 @@ const purges: Record<string, Purge> = {
   failed_sign_ins: (db, now, rows) => purgeFailedSignIns(db, rows, lockOutSince(now)),
   sessions: purgeSessions,
   api_tokens: purgeApiTokens,
+  client_credentials: purgeCredentials,
   signing_keys: purgeSigningKeys,
 }
 
