@@ -1,0 +1,143 @@
+/** Whatever is posted, in whatever order and in how many tabs: nobody gets in without the password, and nothing breaks. */
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import fc from 'fast-check'
+import { openPasswordHasher, setPassword } from '#/identity/passwords.ts'
+import { createUser } from '#/identity/users.ts'
+import { openLog } from '#/lib/log.ts'
+import { Problem } from '#/lib/problem.ts'
+import { type FreshDatabase, freshDatabase } from '../../test/support/database.ts'
+import { beginAttempt, browserCookie } from './attempts.ts'
+import { getFlow, postAttempt, type Step, showAttempt } from './executor.ts'
+import type { FlowDeps, FlowRequest } from './stage.ts'
+
+const passwords = openPasswordHasher()
+const authServer = { namespace: 'default', name: 'default', issuerUrl: 'http://localhost:9000', pathPrefix: '' }
+const secret = 'correct horse battery'
+let fresh: FreshDatabase
+let deps: FlowDeps
+/** Each run has a quarter of an hour of its own, so that no lock-out reaches into the next. */
+let now = new Date('2026-11-23T12:00:00Z')
+
+before(async () => {
+  fresh = await freshDatabase()
+  deps = { db: fresh.db, log: openLog('silent'), clock: () => now, passwords }
+  for (const username of ['ann', 'bob']) {
+    const { id } = await createUser(fresh.db, { username }, { actor: 'test' }, now)
+    await setPassword({ db: fresh.db, passwords }, id, `${secret} of ${username}`, { actor: 'test' }, now)
+  }
+})
+after(async () => {
+  await passwords.close()
+  await fresh.drop()
+})
+
+const oneOf = <Value>(...values: Value[]) => fc.constantFrom(...values)
+const action = fc.record(
+  {
+    tab: oneOf(0, 1),
+    browser: oneOf('one', 'one', 'one', 'two'),
+    flow: oneOf('authentication', 'authentication', 'authentication', 'authorization', 'invalidation'),
+    what: oneOf('post', 'post', 'post', 'show', 'decline', 'restart'),
+    stage: oneOf('identification', 'password', 'user_login', 'consent', 'user_logout', '', '__proto__', 'constructor'),
+    username: oneOf<unknown>('ann', 'bob', 'nobody', '', ' ', '\u0000', 'a'.repeat(400), 7, null, ['ann'], { a: 1 }),
+    password: oneOf<unknown>(`${secret} of ann`, 'wrong', '', '\u0000', 'x'.repeat(3_000), 7, null, ['x']),
+    together: fc.boolean(),
+  },
+  { requiredKeys: ['tab', 'browser', 'flow', 'what', 'stage', 'together'] },
+)
+
+test('posts in any order, of any values, from two tabs and two browsers', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(action, { minLength: 1, maxLength: 12 }), async (actions) => {
+      now = new Date(now.getTime() + 16 * 60_000)
+      const begin = () =>
+        beginAttempt(deps, { flow: 'authentication', next: '/', context: {}, authServer, cookies: `${browserCookie}=one` }, now)
+      const tabs = [await begin(), await begin()]
+      const run = async ({
+        tab,
+        browser,
+        flow: name,
+        what,
+        stage,
+        username,
+        password,
+      }: (typeof actions)[number]): Promise<Step | Problem> => {
+        const request: FlowRequest = {
+          authServer,
+          browser,
+          session: undefined,
+          network: '192.0.2.1',
+          userAgent: undefined,
+          requestId: 'test',
+          locales: [],
+        }
+        const flow = getFlow(name)
+        const attempt = tabs[tab]?.attempt ?? ''
+        try {
+          if (what === 'show') return await showAttempt(deps, { flow, attempt, request, now })
+          const post = { attempt, stage, decline: what === 'decline', restart: what === 'restart', fields: { username, password } }
+          return await postAttempt(deps, { flow, post, request, now })
+        } catch (error) {
+          if (error instanceof Problem && error.status < 500) return error
+          throw error
+        }
+      }
+      let waiting: Promise<Step | Problem>[] = []
+      const seen: (Step | Problem)[] = []
+      for (const [index, next] of actions.entries()) {
+        waiting.push(run(next))
+        if (next.together && index < actions.length - 1) continue
+        seen.push(...(await Promise.all(waiting)))
+        waiting = []
+      }
+      for (const step of seen) {
+        if (step instanceof Problem || step.kind !== 'done') continue
+        assert.equal(step.facts.username, 'ann')
+        assert.deepEqual(step.facts.amr, ['pwd'])
+        assert.ok(
+          actions.some(
+            ({ browser, what, stage, password }) =>
+              browser === 'one' && what === 'post' && stage === 'password' && password === `${secret} of ann`,
+          ),
+        )
+        assert.ok(
+          actions.some(
+            ({ browser, what, stage, username }) =>
+              browser === 'one' && what === 'post' && stage === 'identification' && username === 'ann',
+          ),
+        )
+      }
+      const ends = seen.filter((step) => !(step instanceof Problem) && (step.kind === 'done' || step.kind === 'deny'))
+      assert.ok(ends.length <= tabs.length, 'an attempt ends once')
+    }),
+    { numRuns: 60 },
+  )
+})
+
+test('the right name and password in the middle of all that do sign in', async () => {
+  now = new Date(now.getTime() + 16 * 60_000)
+  const begun = await beginAttempt(
+    deps,
+    { flow: 'authentication', next: '/x', context: {}, authServer, cookies: `${browserCookie}=one` },
+    now,
+  )
+  const request: FlowRequest = {
+    authServer,
+    browser: 'one',
+    session: undefined,
+    network: '192.0.2.1',
+    userAgent: 'x',
+    requestId: 'test',
+    locales: [],
+  }
+  const flow = getFlow('authentication')
+  const post = (stage: string, fields: Record<string, unknown>) =>
+    postAttempt(deps, { flow, post: { attempt: begun.attempt, stage, decline: false, restart: false, fields }, request, now })
+  assert.equal((await post('identification', { username: 'ann' })).kind, 'ask')
+  assert.equal((await post('password', { password: 'wrong' })).kind, 'refused')
+  const end = await post('password', { password: `${secret} of ann` })
+  assert.equal(end.kind, 'done')
+  assert.equal(end.next, '/x')
+  assert.ok(end.kind === 'done' && end.session?.kind === 'began')
+})
