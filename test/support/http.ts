@@ -1,5 +1,7 @@
 /** A browser without script, style or pictures: a cookie jar, redirects, and forms that are filled in and sent. */
 
+import { type Dispatcher, request } from 'undici'
+
 export interface Form {
   action: string
   method: string
@@ -79,6 +81,26 @@ const textOf = (html: string): string =>
       .replace(/\s+/g, ' '),
   ).trim()
 
+/** What a browser says of a page that a person goes to. Node's fetch would say that a script asks, and servers look at that. */
+const navigation = { 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document', 'upgrade-insecure-requests': '1' }
+
+const navigate = async (url: URL, { method = 'GET', body }: RequestInit, headers: Headers): Promise<Response> => {
+  for (const [name, value] of Object.entries(navigation)) if (!headers.has(name)) headers.set(name, value)
+  if (body instanceof URLSearchParams && !headers.has('content-type')) headers.set('content-type', 'application/x-www-form-urlencoded')
+  const {
+    statusCode,
+    headers: answered,
+    body: stream,
+  } = await request(url, {
+    method: method as Dispatcher.HttpMethod,
+    headers: Object.fromEntries(headers),
+    ...(body === undefined || body === null ? {} : { body: String(body) }),
+  })
+  const bytes = await stream.arrayBuffer()
+  const pairs = Object.entries(answered).flatMap(([name, value]) => [value ?? []].flat().map((one): [string, string] => [name, one]))
+  return new Response([204, 205, 304].includes(statusCode) ? null : bytes, { status: statusCode, headers: pairs })
+}
+
 interface Cookie {
   value: string
   path: string
@@ -117,28 +139,28 @@ export const newVisitor = (site: string, { acceptLanguage = 'en' }: { acceptLang
       .map(([key, { value }]) => `${key.slice(key.indexOf(';') + 1)}=${value}`)
       .join('; ')
 
-  const request = async (address: string, init: RequestInit = {}): Promise<Response> => {
+  const send = async (address: string, init: RequestInit = {}): Promise<Response> => {
     const url = new URL(address, site)
     const headers = new Headers(init.headers)
     const cookies = cookiesFor(url)
     if (cookies) headers.set('cookie', cookies)
     if (!headers.has('accept')) headers.set('accept', 'text/html,application/xhtml+xml')
     if (!headers.has('accept-language')) headers.set('accept-language', acceptLanguage)
-    const response = await fetch(url, { ...init, headers, redirect: 'manual' })
+    const response = await navigate(url, init, headers)
     store(response, url)
     return response
   }
 
   const follow = async (address: string, init: RequestInit): Promise<Page> => {
     let url = new URL(address, site)
-    let response = await request(url.href, init)
+    let response = await send(url.href, init)
     for (let hops = 0; response.status >= 300 && response.status < 400; hops++) {
       if (hops > 15) throw new Error(`too many redirects, the last one to ${url.href}`)
       await response.body?.cancel()
       url = new URL(response.headers.get('location') ?? '', url)
       if (url.origin !== origin)
         return { status: response.status, url: url.href, headers: response.headers, html: '', text: '', forms: [], left: url }
-      response = await request(url.href)
+      response = await send(url.href)
     }
     const html = await response.text()
     return { status: response.status, url: url.href, headers: response.headers, html, text: textOf(html), forms: formsOf(html, url.href) }
@@ -158,7 +180,7 @@ export const newVisitor = (site: string, { acceptLanguage = 'en' }: { acceptLang
       }
       return follow(form.action, { method: 'POST', body: sent, headers: { origin, 'sec-fetch-site': 'same-origin', referer: page.url } })
     },
-    request,
+    request: send,
     get cookies() {
       return new Map([...jar].map(([key, { value }]) => [key.slice(key.indexOf(';') + 1), value]))
     },
