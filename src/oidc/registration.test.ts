@@ -34,7 +34,7 @@ describe('client registration', () => {
 
   it('POST /oauth2/register is not there unless a policy offers it', async () => {
     assert.equal((await register({ redirect_uris: [redirectUri] })).status, 404)
-    const discovery = await (await fetch(`${test.issuer}/.well-known/openid-configuration`)).json()
+    const discovery = (await (await fetch(`${test.issuer}/.well-known/openid-configuration`)).json()) as object
     assert.equal('registration_endpoint' in discovery, false)
   })
 
@@ -73,7 +73,7 @@ describe('client registration', () => {
     assert.equal((await token()).status, 200)
     const bearer = { headers: { authorization: `Bearer ${registration_access_token}` } }
     const read = await fetch(registration_client_uri, bearer)
-    assert.deepEqual([read.status, (await read.json()).client_id], [200, client_id])
+    assert.deepEqual([read.status, ((await read.json()) as { client_id: string }).client_id], [200, client_id])
     assert.equal((await fetch(registration_client_uri, { headers: { authorization: 'Bearer nonsense' } })).status, 401)
     const rows = await test.db.any<{ row: string }>({
       name: 'clients',

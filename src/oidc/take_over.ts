@@ -1,7 +1,7 @@
 /** Where we do a step ourselves. Each says why; all of them are on the instance of one issuer, never on the library's own classes. */
 import type { EventEmitter } from 'node:events'
-import type { AccessToken, Client, ClientCredentials, KoaContextWithOIDC, Provider, Session } from 'oidc-provider'
-import { Provider as ProviderClass } from 'oidc-provider'
+import type { AccessToken, Client, ClientCredentials, KoaContextWithOIDC, OIDCContext, Provider, Session } from 'oidc-provider'
+import { errors, Provider as ProviderClass } from 'oidc-provider'
 import { randomToken } from '#/lib/crypto.ts'
 import { storeBackchannelLogout } from '#/model/backchannel_logouts.ts'
 import { type ClientClass, clientClassOf, factsOf } from './clients.ts'
@@ -16,6 +16,7 @@ import { offerTokenExchange } from './token_exchange.ts'
 
 export const takeOver = (provider: Provider, deps: ProviderDeps): void => {
   trustNoHeader(provider, deps)
+  answerRegisteredErrors(provider)
   findClients(provider, deps)
   checkRegistration(provider, deps)
   offerTokenExchange(provider, deps)
@@ -53,6 +54,41 @@ const trustNoHeader = (provider: Provider, { authServer: { issuerUrl } }: Provid
         known.set(name, url)
       }
       return url
+    },
+  })
+}
+
+const responseModes = new Set(['query', 'fragment', 'form_post', 'jwt', 'query.jwt', 'fragment.jwt', 'form_post.jwt'])
+
+/** Where the library answers an error that is not registered, or another than the one that is meant (RFC 6749 sections 4.1.2.1 and 5.2). */
+const answerRegisteredErrors = (provider: Provider): void => {
+  const context = (provider as unknown as { OIDCContext: { prototype: OIDCContext } }).OIDCContext.prototype
+  const responseMode = Object.getOwnPropertyDescriptor(context, 'responseMode')?.get
+  Object.defineProperty(context, 'responseMode', {
+    get(this: OIDCContext) {
+      const asked = this.params?.response_mode
+      if (this.params && typeof asked === 'string' && !responseModes.has(asked)) {
+        // The answer goes where it would without it.
+        this.params.response_mode = undefined
+        throw new errors.InvalidRequest('response_mode is not supported')
+      }
+      return responseMode?.call(this)
+    },
+  })
+  const { prototype } = clientClassOf(provider)
+  const { grantTypeAllowed, responseTypeAllowed } = prototype
+  Object.assign(prototype, {
+    grantTypeAllowed(this: Client, type: string) {
+      if (grantTypeAllowed.call(this, type)) return true
+      const oidc = ProviderClass.ctx?.oidc
+      const isAsked = oidc?.route === 'device_authorization' || (oidc?.route === 'token' && oidc.params?.grant_type === type)
+      if (isAsked) throw new errors.UnauthorizedClient('requested grant type is not allowed for this client')
+      return false
+    },
+    responseTypeAllowed(this: Client, type: never) {
+      if (!responseTypeAllowed.call(this, type))
+        throw new errors.UnauthorizedClient('requested response_type is not allowed for this client')
+      return true
     },
   })
 }
