@@ -13,3 +13,4 @@ create table api_tokens (
 );
 
 create index api_tokens_user_id_idx on api_tokens (user_id);
+create index api_tokens_expires_at_idx on api_tokens (expires_at) where expires_at is not null;
