@@ -89,10 +89,10 @@ export const startOurs = async (databaseUrl: string, folder: string): Promise<Ou
   })
   const secretKey = randomBytes(48).toString('base64')
   // `up` brings the database up to date and makes what a first start makes; a server alone finds it there.
-  const first = startProgram(['src/cli/main.ts', 'up'], environment(port, await freePort()))
+  const first = startProgram(['bin/signet', 'up'], environment(port, await freePort()))
   await Promise.race([isReady(origin), first.endedEarly()])
   await first.stop()
-  const server = startProgram(['src/cli/main.ts', 'server'], environment(port, await freePort()))
+  const server = startProgram(['bin/signet', 'server'], environment(port, await freePort()))
   await Promise.race([isReady(origin), server.endedEarly()])
 
   const rest = async <Answer>(method: string, path: string, type?: string, body?: string): Promise<Answer> => {
@@ -133,7 +133,7 @@ export const startOurs = async (databaseUrl: string, folder: string): Promise<Ou
     tokenToIntrospect: () => clientToken(ours),
     startAnother: async () => {
       const own = await freePort()
-      const another = startProgram(['src/cli/main.ts', 'server'], environment(own, await freePort()))
+      const another = startProgram(['bin/signet', 'server'], environment(own, await freePort()))
       await isReady(`http://127.0.0.1:${own}`, readyWithinMs, 1)
       return another
     },

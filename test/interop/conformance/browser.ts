@@ -96,13 +96,8 @@ export const errorPageOrSignIn = (place: Place): Visit[] => [
   },
 ]
 
-/** Keeps the first page of the sign-in, where the client's logo and links are shown, then signs in. */
-export const lookAndSignIn = (place: Place): Visit[] => [
-  {
-    match: authorize(place),
-    tasks: [picture('sign-in page', flow), ...signingIn(place)],
-  },
-]
+/** Keeps the first page of the sign-in, where the client's logo and links are shown; the module is over then. */
+export const lookAtSignIn = (place: Place): Visit[] => [{ match: authorize(place), tasks: [picture('sign-in page', flow)] }]
 
 /** Leaves the sign-in page alone the first time and signs in the second. */
 export const signInAtSecondVisit = (place: Place): Visit[] => [

@@ -4,7 +4,7 @@ import {
   declineSignIn,
   errorPage,
   errorPageOrSignIn,
-  lookAndSignIn,
+  lookAtSignIn,
   type Place,
   signIn,
   signInAtSecondVisit,
@@ -39,11 +39,12 @@ const oidcOverrides = (place: Place): Overrides => {
   const again = { browser: signInTwice(place) }
   const refused = { browser: errorPage(place) }
   const either = { browser: errorPageOrSignIn(place) }
-  const look = { browser: lookAndSignIn(place) }
+  const look = { browser: lookAtSignIn(place) }
   return {
     'oidcc-prompt-login': again,
     'oidcc-max-age-1': again,
     'oidcc-ensure-registered-redirect-uri': refused,
+    'oidcc-ensure-redirect-uri-in-authorization-request': refused,
     'oidcc-redirect-uri-query-mismatch': refused,
     'oidcc-redirect-uri-query-added': refused,
     'oidcc-response-type-missing': either,

@@ -29,9 +29,9 @@ export interface Suite {
   readLog(id: string): Promise<LogEntry[]>
 }
 
-const moduleTimeoutMs = 120_000
-const pollMs = 250
-const requestTimeoutMs = 30_000
+const moduleTimeoutMs = 180_000
+const pollMs = 700
+const requestTimeoutMs = 120_000
 
 /** `url` is the suite's address in development mode (no sign-in); its certificate must be trusted (`NODE_EXTRA_CA_CERTS`). */
 export const openSuite = (url: string, token?: string): Suite => {
