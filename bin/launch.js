@@ -91,19 +91,48 @@ const readText = (file) => {
   }
 }
 
-/** Whether someone's own `npm ci` or `npm install` put in place what the lock file wants: npm keeps a list of what is there. */
+const readLock = () => JSON.parse(fs.readFileSync(path.join(root, 'package-lock.json'), 'utf8')).packages
+
+const isOnDisk = (name) => fs.existsSync(path.join(root, name, 'package.json'))
+
+const isForHere = ({ os: systems, cpu, libc }) =>
+  (!systems || systems.includes(process.platform)) && (!cpu || cpu.includes(process.arch)) && (!libc || libc.includes('glibc'))
+
+/**
+ * Whether someone's own `npm ci` or `npm install` put in place what the lock file wants: npm keeps a list of what is there. A package for
+ * this kind of machine is wanted although it is optional: npm drops one whose install script fails, as it does with a Node that does not start.
+ */
 const installedByHand = () => {
   const hidden = readText(path.join(modules, '.package-lock.json'))
   if (hidden === undefined) return false
-  const wanted = JSON.parse(fs.readFileSync(path.join(root, 'package-lock.json'), 'utf8')).packages
   const present = JSON.parse(hidden).packages
-  return Object.entries(wanted).every(
-    ([name, { version, optional, link }]) => name === '' || link || (present[name] ? present[name].version === version : optional === true),
-  )
+  return Object.entries(readLock()).every(([name, { version, optional, link, hasInstallScript, ...rest }]) => {
+    if (name === '' || link) return true
+    if (optional && !(hasInstallScript && isForHere(rest))) return !present[name] || present[name].version === version
+    return present[name]?.version === version && isOnDisk(name)
+  })
+}
+
+/**
+ * Install scripts run after everything is in place and only once a Node that starts is where they look for it: else that of the database
+ * fails on a machine where Node 26 does not run, and npm silently leaves the database out.
+ */
+const install = async () => {
+  await npm(['ci', '--include=dev', '--ignore-scripts'], root)
+  const withScripts = Object.entries(readLock())
+    .filter(([name, { hasInstallScript }]) => hasInstallScript && isOnDisk(name))
+    .map(([name]) => name.replace(/^.*node_modules\//, ''))
+  if (withScripts.includes('node')) {
+    await npm(['rebuild', 'node'], root)
+    await ensureNode()
+  }
+  const others = withScripts.filter((name) => name !== 'node')
+  if (others.length) await npm(['rebuild', ...others], root)
 }
 
 const writeStamp = (hash) => {
   try {
+    fs.mkdirSync(modules, { recursive: true })
     fs.writeFileSync(stamp, hash)
   } catch (error) {
     // Installed by another account: then each start looks again.
@@ -115,9 +144,9 @@ const ensurePackages = async () => {
   const hash = lockHash()
   if (readText(stamp) === hash) return
   if (!installedByHand()) {
-    say(fs.existsSync(modules) ? 'The packages changed. Installing them …' : 'First start: installing packages (about 400 MB) …')
+    say(fs.existsSync(modules) ? 'Packages are missing or changed. Installing them …' : 'First start: installing packages (about 400 MB) …')
     const began = Date.now()
-    await npm(['ci', '--include=dev'], root)
+    await install()
     say(`Packages installed in ${Math.round((Date.now() - began) / 1000)} s.`)
   }
   writeStamp(hash)

@@ -1,0 +1,106 @@
+/** The launcher, in a small project of its own: what `npm start` does before our program runs. */
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { findProgram } from './support/needs.ts'
+
+const bin = fileURLToPath(new URL('../bin', import.meta.url))
+
+let root: string
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'signet-launch-'))
+  cpSync(bin, join(root, 'bin'), { recursive: true })
+  writeFileSync(join(root, 'package.json'), '{ "name": "signet", "version": "0.0.0", "type": "module" }')
+  lock('0.0.0')
+  mkdirSync(join(root, 'src/cli'), { recursive: true })
+  writeFileSync(
+    join(root, 'src/cli/main.ts'),
+    `export const main = async (args: string[]): Promise<number> => {
+       console.log('ran', process.version, JSON.stringify(args))
+       return Number(args[0] ?? 0)
+     }`,
+  )
+})
+afterEach(() => rmSync(root, { recursive: true, force: true }))
+
+const lock = (version: string, packages: Record<string, object> = {}) =>
+  writeFileSync(
+    join(root, 'package-lock.json'),
+    JSON.stringify({
+      name: 'signet',
+      version,
+      lockfileVersion: 3,
+      requires: true,
+      packages: { '': { name: 'signet', version }, ...packages },
+    }),
+  )
+
+/** npm runs us with its own variables; a test that npm runs must not hand them on. */
+const environment = (extra: Record<string, string> = {}) => ({
+  ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_|^NODE_COMPILE_CACHE$|^NODE_TEST/i.test(name))),
+  ...extra,
+})
+
+const launch = (args: string[], env: Record<string, string> = {}, command: string[] = [process.execPath]) => {
+  const [program = '', ...first] = command
+  return spawnSync(program, [...first, 'bin/signet', ...args], { cwd: root, encoding: 'utf8', env: environment(env) })
+}
+
+const hasNpm = findProgram('npm') !== undefined
+
+describe('bin/signet', { skip: hasNpm ? false : 'needs: apt-get install npm' }, () => {
+  test('installs packages the first time, says so, and not again', () => {
+    const first = launch(['0', 'a b'])
+    assert.equal(first.status, 0, first.stderr)
+    assert.match(first.stderr, /installing packages/)
+    assert.match(first.stdout, /ran v\d+.* \["0","a b"\]/)
+    const second = launch(['0'])
+    assert.equal(second.stderr, '')
+    assert.equal(second.status, 0)
+  })
+
+  test('installs again when the lock file changed, and leaves an installation by hand alone', () => {
+    launch(['0'])
+    lock('0.0.1')
+    assert.match(launch(['0']).stderr, /Packages are missing or changed/)
+    lock('0.0.2')
+    mkdirSync(join(root, 'node_modules'), { recursive: true })
+    writeFileSync(join(root, 'node_modules/.package-lock.json'), JSON.stringify({ packages: {} }))
+    assert.equal(launch(['0']).stderr, '')
+    lock('0.0.3', { 'node_modules/missing': { version: '1.0.0' } })
+    assert.match(
+      launch(['0'], { npm_config_registry: 'http://127.0.0.1:9', npm_config_fetch_retries: '0' }).stderr,
+      /Packages are missing or changed/,
+    )
+  })
+
+  test('says in one line why it stops when npm fails', () => {
+    lock('0.0.0', {
+      'node_modules/missing': { version: '1.0.0', resolved: 'http://127.0.0.1:9/missing.tgz', integrity: 'sha512-AAAA' },
+    })
+    const { status, stderr } = launch(['0'], { npm_config_registry: 'http://127.0.0.1:9', npm_config_fetch_retries: '0' })
+    assert.equal(status, 1)
+    assert.match(stderr, /npm ci failed/)
+    assert.doesNotMatch(stderr, /launch\.js:\d/)
+  })
+
+  test('keeps the exit code', () => {
+    assert.equal(launch(['3']).status, 3)
+  })
+
+  test('as a shell program passes by a Node of npm that does not start', () => {
+    launch(['0'])
+    mkdirSync(join(root, 'node_modules/.bin'), { recursive: true })
+    const broken = join(root, 'node_modules/.bin/node')
+    writeFileSync(broken, '#!/bin/sh\necho "libatomic.so.1: cannot open shared object file" >&2\nexit 127\n')
+    chmodSync(broken, 0o755)
+    const env = { npm_node_execpath: process.execPath, PATH: `${join(root, 'node_modules/.bin')}:/usr/bin:/bin` }
+    const { status, stdout, stderr } = launch(['5'], env, ['sh'])
+    assert.equal(status, 5, stderr)
+    assert.match(stdout, /^ran /)
+  })
+})
