@@ -79,9 +79,7 @@ describe('bin/signet', { skip: hasNpm ? false : 'needs: apt-get install npm' }, 
   })
 
   test('says in one line why it stops when npm fails', () => {
-    lock('0.0.0', {
-      'node_modules/missing': { version: '1.0.0', resolved: 'http://127.0.0.1:9/missing.tgz', integrity: 'sha512-AAAA' },
-    })
+    writeFileSync(join(root, 'package.json'), '{ "name": "signet", "version": "0.0.0", "dependencies": { "missing": "1.0.0" } }')
     const { status, stderr } = launch(['0'], { npm_config_registry: 'http://127.0.0.1:9', npm_config_fetch_retries: '0' })
     assert.equal(status, 1)
     assert.match(stderr, /npm ci failed/)

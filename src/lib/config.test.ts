@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, test } from 'node:test'
+import { inspect } from 'node:util'
+import { networkMatcher, readSettings, SettingsError, settingsTable } from './config.ts'
+import { Secret } from './secret.ts'
+
+const mistakesOf = (env: Record<string, string>, flags: Record<string, string> = {}): string[] => {
+  try {
+    readSettings(env, flags)
+  } catch (error) {
+    if (error instanceof SettingsError) return error.mistakes
+    throw error
+  }
+  return []
+}
+
+describe('settings', () => {
+  test('have the defaults of the table', () => {
+    const settings = readSettings({})
+    assert.deepEqual(
+      [settings.PORT, settings.HOST, settings.BASE_URL, settings.DATA_DIR, settings.METRICS_PORT, settings.RPC_PORT, settings.LOG_LEVEL],
+      [9000, '0.0.0.0', 'http://localhost:9000', '.signet', 9300, 9443, 'info'],
+    )
+    assert.deepEqual(settings.TRUSTED_PROXIES, [])
+    for (const name of ['DATABASE_URL', 'SECRET_KEY', 'TLS_PORT', 'OUTBOUND_ALLOW', 'MANIFESTS'] as const)
+      assert.equal(settings[name], undefined)
+  })
+
+  test('BASE_URL follows PORT', () => {
+    assert.equal(readSettings({ SIGNET_PORT: '8080' }).BASE_URL, 'http://localhost:8080')
+  })
+
+  test('come from the environment, then a file, and a flag wins', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'signet-config-'))
+    try {
+      writeFileSync(join(folder, 'password'), 'correct horse\n')
+      const settings = readSettings({ SIGNET_BOOTSTRAP_PASSWORD_FILE: join(folder, 'password'), SIGNET_PORT: '1' }, { port: '2' })
+      assert.equal(settings.BOOTSTRAP_PASSWORD?.reveal(), 'correct horse')
+      assert.equal(settings.PORT, 2)
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  })
+
+  test('an empty variable is as if it were not there', () => {
+    assert.equal(readSettings({ SIGNET_PORT: '' }).PORT, 9000)
+  })
+
+  test('foreign variables are none of ours', () => {
+    assert.deepEqual(mistakesOf({ PORT: 'x', SIGNETPORT: 'x' }), [])
+  })
+
+  test('every mistake is named at once, and no value', () => {
+    const mistakes = mistakesOf(
+      { SIGNET_PORT: 'xyzzy', SIGNET_SECRET_KEY: 'xyzzy', SIGNET_COLOUR: 'xyzzy', SIGNET_TOKEN_FILE: '/nonexistent/xyzzy' },
+      { 'log-level': 'xyzzy', shape: 'xyzzy' },
+    )
+    for (const name of ['SIGNET_PORT', 'SIGNET_SECRET_KEY', 'SIGNET_COLOUR', 'SIGNET_TOKEN_FILE', '--log-level', '--shape'])
+      assert.equal(mistakes.filter((mistake) => mistake.startsWith(`${name}: `)).length, 1, `${name} in ${mistakes.join('; ')}`)
+    assert.equal(mistakes.length, 6)
+    assert.doesNotMatch(mistakes.join('\n'), /xyzzy/)
+  })
+
+  const wrong: [name: keyof typeof settingsTable, values: string[]][] = [
+    ['PORT', ['-1', '65536', '9e3', '80 ', '0x50']],
+    ['BASE_URL', ['signet', 'ftp://a', 'https://a/?b', 'https://a/#b', 'https://u@a']],
+    ['DATABASE_URL', ['mysql://a/b', 'localhost']],
+    ['DATABASE_CONNECTIONS', ['1', '1000', 'ten']],
+    ['REDIS_URL', ['http://a']],
+    ['SECRET_KEY', ['x'.repeat(31)]],
+    ['BOOTSTRAP_PASSWORD', ['1234567']],
+    ['BOOTSTRAP_TOKEN', ['x'.repeat(19)]],
+    ['SMTP_URL', ['http://mail']],
+    ['TRUSTED_PROXIES', ['10.0.0.0/33', 'proxy', '10.0.0.0/8/8', '::1/129']],
+    ['OUTBOUND_ALLOW', ['everything']],
+    ['LOG_LEVEL', ['loud']],
+  ]
+  for (const [name, values] of wrong)
+    test(`${name} refuses ${values.join(', ')}`, () => {
+      for (const value of values) assert.equal(mistakesOf({ [`SIGNET_${name}`]: value }).length, 1, value)
+    })
+
+  test('a secret is never printed', () => {
+    const settings = readSettings({ SIGNET_SECRET_KEY: 'k'.repeat(32), SIGNET_DATABASE_URL: 'postgresql://u:kkkk@h/d' })
+    assert.ok(settings.SECRET_KEY instanceof Secret)
+    assert.doesNotMatch(`${inspect(settings)}${JSON.stringify(settings)}${settings.SECRET_KEY}`, /kkkk/)
+  })
+
+  test('each says what it is for', () => {
+    for (const [name, { doc }] of Object.entries(settingsTable)) assert.match(doc, /\.$/, name)
+  })
+})
+
+describe('networks', () => {
+  const rows: [list: string[], address: string, matches: boolean][] = [
+    [['10.0.0.0/8'], '10.1.2.3', true],
+    [['10.0.0.0/8'], '11.1.2.3', false],
+    [['10.0.0.0/8'], '::ffff:10.1.2.3', true],
+    [['127.0.0.1'], '127.0.0.1', true],
+    [['127.0.0.1'], '127.0.0.2', false],
+    [['fd00::/8'], 'fd12::1', true],
+    [['fd00::/8'], 'fe80::1', false],
+    [[], '127.0.0.1', false],
+    [['0.0.0.0/0'], 'not an address', false],
+  ]
+  for (const [list, address, matches] of rows)
+    test(`${address} is ${matches ? '' : 'not '}in ${list.join(', ') || 'no network'}`, () =>
+      assert.equal(networkMatcher(list)(address), matches))
+})
