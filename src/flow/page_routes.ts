@@ -33,16 +33,21 @@ export const pageRoutes =
       setSession(reply, step, flowRequest, now)
       reply.header('cache-control', 'no-store')
       const { authServer } = flowRequest
-      const { pathPrefix } = authServer
+      const { pathPrefix, displayName: product } = authServer
       if (step.kind === 'done' || (step.kind === 'deny' && step.isBegunForOther)) return reply.redirect(step.next, 303)
       const locales = localesOf(step, request)
       if (step.kind === 'deny') {
-        const page = deps.pages.render('error', { error: step.reason, retry: step.next }, { locales, pathPrefix })
+        const page = deps.pages.render('error', { error: step.reason, retry: step.next }, { locales, pathPrefix, product })
         return reply.code(403).headers(page.headers).send(page.html)
       }
       if (step.stage === 'user_login') throw new Error('a stage that asks nothing has asked')
       const address = attemptLocation(authServer, step.flow.name, step.attempt)
-      const page = deps.pages.render(step.stage, stagePageOf(step, deps.pages, locales, pathPrefix), { locales, pathPrefix, address })
+      const page = deps.pages.render(step.stage, stagePageOf(step, deps.pages, locales, pathPrefix), {
+        locales,
+        pathPrefix,
+        product,
+        address,
+      })
       if (step.kind === 'refused') {
         reply.code(step.reason === 'LockedOut' ? 429 : 400)
         if (step.retryAfter !== undefined) reply.header('retry-after', String(step.retryAfter))
@@ -84,15 +89,15 @@ export const pageRoutes =
       logProblem(deps.log, 'flow.request.failed', request, problem)
       setRetryAfter(reply, problem)
       const { locales, authServer, requestId } = readFlowRequest(request)
-      const { pathPrefix } = authServer
+      const { pathPrefix, displayName: product } = authServer
       const retry = wayOn(error, request)
       const page =
         problem.code === 'unavailable'
-          ? deps.pages.render('busy', { retry }, { locales, pathPrefix })
+          ? deps.pages.render('busy', { retry }, { locales, pathPrefix, product })
           : deps.pages.render(
               'error',
               { error: problem.code, request_id: requestId, ...(problem.code === 'not_found' ? {} : { retry }) },
-              { locales, pathPrefix },
+              { locales, pathPrefix, product },
             )
       return reply.code(problem.status).headers(page.headers).send(page.html)
     })

@@ -53,6 +53,8 @@ export interface PageOptions {
   locales: readonly string[]
   /** Path prefix of the AuthServer, '' for the root. */
   pathPrefix: string
+  /** What people read of the AuthServer: its displayName. */
+  product?: string | undefined
   /** Path and query the page may be asked for again by GET: it then offers the other languages. */
   address?: string
   /** No post of this page ever leads to another site. Not for pages on the way to a client: browsers hold redirects to it too. */
@@ -111,7 +113,7 @@ export const openPages = ({ templatesDir, log }: { templatesDir?: string | undef
   return {
     stylesheet,
     text: (locales, key, values) => catalogue.pick(locales).translate(key, values),
-    render: (name, variables, { locales, pathPrefix, address, formsStayHere = false, pictures = [] }) => {
+    render: (name, variables, { locales, pathPrefix, product = 'Signet', address, formsStayHere = false, pictures = [] }) => {
       const { locale } = catalogue.pick(locales)
       const client = 'client' in variables && variables.client ? shown(variables.client) : undefined
       const html = templates.render(name, {
@@ -120,6 +122,7 @@ export const openPages = ({ templatesDir, log }: { templatesDir?: string | undef
         page: name,
         locale,
         prefix: pathPrefix,
+        product,
         stylesheet: `${pathPrefix}${stylesheet.path}`,
         languages: address === undefined ? [] : offered(languages, locale, address),
         hidden: 'hidden' in variables ? Object.entries(variables.hidden).map(([name, value]) => ({ name, value })) : undefined,

@@ -38,7 +38,7 @@ before(async () => {
     app.routing(request, response)
   }).listen(0)
   site = `http://localhost:${(server.address() as AddressInfo).port}`
-  authServer = { namespace: 'default', name: 'default', issuerUrl: site, pathPrefix: '' }
+  authServer = { namespace: 'default', name: 'default', issuerUrl: site, pathPrefix: '', displayName: 'Harbour ID' }
   const by = { actor: 'test' }
   ann = (await createUser(db, { username: 'ann', email: 'ann@example.com', name: 'Ann Archer' }, by, clock)).id
   await setPassword({ db, passwords }, ann, password, by, clock)
@@ -338,6 +338,7 @@ test('a protocol begins an attempt and finds its outcome, in that browser only',
   const page = await visitor.open(`${site}${begun.location}`, { headers })
   assert.match(page.html, /<html lang="de">/)
   assert.match(page.html, /Wiki &lt;b&gt;/)
+  assert.match(page.text, /Harbour ID/)
   assert.equal(form(page).fields.username, 'ann')
   assert.equal(page.forms.length, 2, 'declining is a form of its own after it')
   const declined = await post(visitor, '/flow/authentication', { ...form(page, 1).fields }, headers)

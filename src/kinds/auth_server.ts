@@ -24,7 +24,7 @@ export const AuthServer = defineKind({
     'An OpenID provider: one issuer with its policies and its people. The host and path of a request choose the AuthServer that answers.',
   spec: z.strictObject({
     paused,
-    displayName: text(200).optional().describe('What people read on the sign-in page. Default: the name of the resource.'),
+    displayName: text(200).optional().describe('What people read on the sign-in page. Default: Signet.'),
     issuerUrl: issuerUrl.describe('The issuer: the address under which people and applications reach it. Fixed once applications know it.'),
     policySelector: labelSelector(
       'Which AuthPolicies govern the clients of this server. Absent or none selected: the strict built-in policy.',

@@ -16,6 +16,8 @@ export interface AuthServerRef {
   issuerUrl: string
   /** Path of issuerUrl without a slash at its end, '' for the root. It was cut off the request's url. */
   pathPrefix: string
+  /** What people read. */
+  displayName?: string
 }
 
 const callers = new WeakMap<IncomingMessage, Caller>()

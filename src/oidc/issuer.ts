@@ -18,6 +18,8 @@ import { type Keyring, keyringOf, loadKeyring } from './keyring.ts'
 import { offeredBy } from './offered.ts'
 import type { OidcDeps } from './oidc.ts'
 import { buildProvider, type ProviderDeps } from './provider.ts'
+import { tryQuick } from './quick/index.ts'
+import type { QuickDeps } from './quick/quick.ts'
 import { mayRegister } from './registration_access.ts'
 import { rotationSettingsOf } from './rotation_settings.ts'
 
@@ -31,6 +33,7 @@ export interface Issuer {
 }
 
 interface Ready {
+  quick: QuickDeps
   provider: Provider
   deps: ProviderDeps
   callback: (request: IncomingMessage, response: ServerResponse) => Promise<void>
@@ -99,7 +102,8 @@ export const openIssuer = (
       },
     }
     const provider = buildProvider(providerDeps)
-    ready = { provider, deps: providerDeps, callback: provider.callback(), madeOf, keyring, rotationCause: settings.cause }
+    const quick = { ...providerDeps, ready: clients.ready }
+    ready = { provider, deps: providerDeps, quick, callback: provider.callback(), madeOf, keyring, rotationCause: settings.cause }
     return ready
   }
   let keysForgotten = false
@@ -114,10 +118,12 @@ export const openIssuer = (
   }
 
   const handleWith = async (
-    { provider, deps: providerDeps, callback }: Ready,
+    { provider, deps: providerDeps, quick: quickDeps, callback }: Ready,
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<void> => {
+    const quick = tryQuick(quickDeps, request, response)
+    if (quick === true || (quick !== false && (await quick))) return
     const url = request.url ?? '/'
     const uid = interactionUid(url)
     if (uid !== undefined) {
@@ -159,6 +165,7 @@ export const openIssuer = (
       {
         locales: readLocales({ cookies: request.headers.cookie, acceptLanguage: request.headers['accept-language'] }),
         pathPrefix: caller.authServer.pathPrefix,
+        product: caller.authServer.displayName,
       },
     )
     response.writeHead(400, { ...headers, 'content-length': Buffer.byteLength(html) })

@@ -23,6 +23,7 @@ export const showPage = <Name extends PageName>(
       acceptLanguage: headers['accept-language'],
     }),
     pathPrefix: getCaller(context.req).authServer.pathPrefix,
+    product: getCaller(context.req).authServer.displayName,
   })
   context.body = html
   for (const [header, value] of Object.entries(pageHeaders)) context.set(header, value)

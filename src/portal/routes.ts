@@ -71,7 +71,7 @@ const pages =
     ) => {
       const { user } = person.session
       const { notice } = request.query as Record<string, unknown>
-      const { pathPrefix } = person.authServer
+      const { pathPrefix, displayName: product } = person.authServer
       const frame: Frame = {
         person: { username: user.username, name: user.name ?? user.username },
         token: person.token,
@@ -80,7 +80,7 @@ const pages =
       // A page of the portal is its own variables and the frame.
       const all = { ...frame, ...variables } as unknown as PageVariables[Name]
       const address = `${pathPrefix}${request.url.split('?')[0]}`
-      const page = deps.pages.render(name, all, { locales: person.locales, pathPrefix, address, pictures, formsStayHere: true })
+      const page = deps.pages.render(name, all, { locales: person.locales, pathPrefix, product, address, pictures, formsStayHere: true })
       return reply.headers(page.headers).send(page.html)
     }
 
@@ -162,7 +162,7 @@ const pages =
       logProblem(deps.log, 'portal.request.failed', request, problem)
       setRetryAfter(reply, problem)
       const { requestId, authServer } = getCaller(request.raw)
-      const options = { locales: localesOf(request), pathPrefix: authServer.pathPrefix }
+      const options = { locales: localesOf(request), pathPrefix: authServer.pathPrefix, product: authServer.displayName }
       const retry = `${authServer.pathPrefix}${request.url.split('?')[0]}`
       const page =
         problem.code === 'unavailable'

@@ -91,7 +91,9 @@ export const compileConfiguration = (list: Iterable<Resource>): Configuration =>
     clients.set(nameOf(resource as unknown as Resource), resolved)
     for (const policy of policies) {
       const name = nameOf(policy as unknown as Resource)
-      governed.set(name, [...(governed.get(name) ?? []), resolved])
+      const others = governed.get(name)
+      if (others) others.push(resolved)
+      else governed.set(name, [resolved])
     }
     if (taken || !authServer) continue
     ofServer.set(client.clientId, resolved)
@@ -160,7 +162,7 @@ const resolveAuthServers = (lookup: Lookup): ResolvedAuthServer[] => {
       host: url.host,
       resource,
       spec,
-      displayName: spec.displayName ?? metadata.name,
+      displayName: spec.displayName ?? 'Signet',
       policies,
       policy: effectivePolicy(general.map((policy) => ({ name: nameOf(policy as unknown as Resource), spec: policy.spec }))),
       dynamicRegistration:
