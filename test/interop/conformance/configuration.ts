@@ -109,6 +109,8 @@ const fapi2 = (alias: string, names: [string, string]) => (world: World) => {
 
 const configurations: Record<Plan['configuration'], (world: World) => object> = {
   oidc,
+  implicit: (world) => ({ ...oidc(world), alias: 'signet-implicit' }),
+  hybrid: (world) => ({ ...oidc(world), alias: 'signet-hybrid' }),
   backchannel,
   dynamic,
   fapi2: fapi2('signet-fapi2', ['fapi2-one', 'fapi2-two']),

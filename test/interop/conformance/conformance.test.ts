@@ -28,7 +28,7 @@ describe(
         const report = await runPlan(plan, {
           suite: openSuite(place.suite, process.env.OIDF_SUITE_TOKEN),
           world: opened.world,
-          whileWaiting: { 'oidcc-server-rotate-keys': () => rotateKeys(opened.signet) },
+          asked: { 'oidcc-server-rotate-keys': () => rotateKeys(opened.signet) },
         })
         diagnostic(summary(report))
         assert.deepEqual(

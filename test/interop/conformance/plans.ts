@@ -2,13 +2,13 @@
 export interface Plan {
   plan: string
   variant: Record<string, string>
-  configuration: 'oidc' | 'backchannel' | 'dynamic' | 'fapi2' | 'fapi2_message_signing'
+  configuration: 'oidc' | 'implicit' | 'hybrid' | 'backchannel' | 'dynamic' | 'fapi2' | 'fapi2_message_signing'
 }
 
-const oidc = (name: string, variant: Record<string, string> = {}): Plan => ({
+const oidc = (name: string, configuration: Plan['configuration'] = 'oidc'): Plan => ({
   plan: `oidcc-${name}-certification-test-plan`,
-  variant: { server_metadata: 'discovery', client_registration: 'static_client', ...variant },
-  configuration: 'oidc',
+  variant: { server_metadata: 'discovery', client_registration: 'static_client' },
+  configuration,
 })
 const logout = (name: string): Plan => ({
   plan: `oidcc-${name}-certification-test-plan`,
@@ -25,11 +25,11 @@ const fapi2 = {
 export const plans = {
   config: { plan: 'oidcc-config-certification-test-plan', variant: {}, configuration: 'oidc' },
   basic: oidc('basic'),
-  implicit: oidc('implicit'),
-  hybrid: oidc('hybrid'),
+  implicit: oidc('implicit', 'implicit'),
+  hybrid: oidc('hybrid', 'hybrid'),
   formpost_basic: oidc('formpost-basic'),
-  formpost_implicit: oidc('formpost-implicit'),
-  formpost_hybrid: oidc('formpost-hybrid'),
+  formpost_implicit: oidc('formpost-implicit', 'implicit'),
+  formpost_hybrid: oidc('formpost-hybrid', 'hybrid'),
   dynamic: { plan: 'oidcc-dynamic-certification-test-plan', variant: { response_type: 'code' }, configuration: 'dynamic' },
   rp_initiated_logout: logout('rp-initiated-logout'),
   backchannel_logout: { ...logout('backchannel-rp-initiated-logout'), configuration: 'backchannel' },

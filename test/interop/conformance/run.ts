@@ -31,7 +31,7 @@ const main = async (): Promise<number> => {
         suite,
         world,
         ...(flags.only ? { only: new RegExp(flags.only) } : {}),
-        whileWaiting: { 'oidcc-server-rotate-keys': () => rotateKeys(signet) },
+        asked: { 'oidcc-server-rotate-keys': () => rotateKeys(signet) },
         told: ({ module, variant, result, reasons, id }) =>
           process.stdout.write(
             `${plan} ${module} (${variant}) ${result}${result === 'PASSED' ? '' : ` ${id} ${reasons.slice(0, 2).join(' | ')}`}\n`,

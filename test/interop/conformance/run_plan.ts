@@ -19,8 +19,8 @@ export interface RunOptions {
   world: World
   /** Only modules whose name it matches. */
   only?: RegExp
-  /** Called when a module waits for something to be done at the provider. */
-  whileWaiting?: Record<string, () => Promise<void>>
+  /** What a module asks to be done at the provider while it runs, by its name. */
+  asked?: Record<string, () => Promise<void>>
   told?: (report: ModuleReport) => void
 }
 
@@ -28,14 +28,14 @@ export interface RunOptions {
 const variantOf = ({ variant = {} }: Module): string => Object.values(variant).join(' ')
 
 /** One module after the other: they share the suite's address for the client. */
-export const runPlan = async (plan: PlanName, { suite, world, only = /^/, whileWaiting = {}, told }: RunOptions): Promise<PlanReport> => {
+export const runPlan = async (plan: PlanName, { suite, world, only = /^/, asked = {}, told }: RunOptions): Promise<PlanReport> => {
   const { plan: name, variant } = plans[plan]
   const { id, modules } = await suite.createPlan(name, variant, configurationOf(plans[plan], world))
   const reports: ModuleReport[] = []
   for (const module of modules) {
     const { testModule } = module
     if (!only.test(testModule) || notOffered.includes(testModule)) continue
-    const report = { module: testModule, variant: variantOf(module), ...(await suite.runModule(id, module, whileWaiting[testModule])) }
+    const report = { module: testModule, variant: variantOf(module), ...(await suite.runModule(id, module, asked[testModule])) }
     reports.push(report)
     told?.(report)
   }

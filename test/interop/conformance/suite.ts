@@ -24,8 +24,8 @@ export interface Outcome {
 
 export interface Suite {
   createPlan(name: string, variant: Record<string, string>, configuration: unknown): Promise<{ id: string; modules: Module[] }>
-  /** Runs one module to its end, at most `moduleTimeoutMs`. `waiting` is called once, when the module first waits for something from outside. */
-  runModule(plan: string, module: Module, waiting?: () => Promise<void>): Promise<Outcome>
+  /** Runs one module to its end, at most `moduleTimeoutMs`. Where the module asks for something to be done at the provider before it goes on, `prepare` does it. */
+  runModule(plan: string, module: Module, prepare?: () => Promise<void>): Promise<Outcome>
   readLog(id: string): Promise<LogEntry[]>
 }
 
@@ -52,20 +52,22 @@ export const openSuite = (url: string, token?: string): Suite => {
     readLog,
     createPlan: (planName, variant, configuration) =>
       call('POST', 'plan', { planName, ...(Object.keys(variant).length ? { variant: JSON.stringify(variant) } : {}) }, configuration),
-    runModule: async (plan, { testModule, variant }, waiting) => {
+    runModule: async (plan, { testModule, variant }, prepare) => {
       const { id } = await call<{ id: string }>('POST', 'runner', {
         test: testModule,
         plan,
         ...(variant ? { variant: JSON.stringify(variant) } : {}),
       })
-      let told = false
+      let prepared = false
       for (const deadline = Date.now() + moduleTimeoutMs; ; ) {
         const { status, result } = await call<{ status: string; result?: Result }>('GET', `info/${id}`)
         if (status === 'FINISHED' || status === 'INTERRUPTED')
           return { id, result: result ?? 'INTERRUPTED', reasons: result === 'PASSED' ? [] : explain(await readLog(id)) }
-        if (status === 'WAITING' && waiting && !told) {
-          told = true
-          await waiting()
+        // Set up, and left to be started by whoever has done what the module asks for.
+        if (status === 'CONFIGURED' && prepare && !prepared) {
+          prepared = true
+          await prepare()
+          await call('POST', `runner/${id}`)
         }
         if (Date.now() > deadline) {
           const reasons = explain(await readLog(id))
