@@ -50,6 +50,7 @@ export const deleteMemberships = (db: Db, user_id: string, group_ids: string[]) 
      where user_id = ${user_id}
        and group_id = any(${group_ids}::uuid[])`)
 
+/** `limit 1` keeps each look-up on the key of groups: a plan that cannot know how many groups there will be reads the whole table. */
 /** Names of every group a user is in, by itself or through a group in it, by name. Nesting is of bounded depth; `bound` says how deep is looked. */
 export const listEffectiveGroups = (db: Db, user_id: string, bound: number, limit: number) =>
   db.any<{ name: string }>(sql`
@@ -63,8 +64,8 @@ export const listEffectiveGroups = (db: Db, user_id: string, bound: number, limi
         join group_parents p on p.group_id = h.group_id
        where h.depth < ${bound}
     )
-    select name
-      from groups
-     where group_id in (select group_id from held)
-     order by name_key
+    select g.name
+      from (select distinct group_id from held) as h
+     cross join lateral (select name, name_key from groups where group_id = h.group_id limit 1) as g
+     order by g.name_key
      limit ${limit}`)

@@ -56,10 +56,10 @@ export const listGroupsAbove = (db: Db, group_id: string, bound: number, limit: 
         join group_parents p on p.group_id = a.group_id
        where a.depth < ${bound}
     )
-    select name
-      from groups
-     where group_id in (select group_id from above where depth > 0)
-     order by name_key
+    select g.name
+      from (select distinct group_id from above where depth > 0) as a
+     cross join lateral (select name, name_key from groups where group_id = a.group_id limit 1) as g
+     order by g.name_key
      limit ${limit}`)
 
 /** Names of a group and of every group above it: what its members are members of. */

@@ -121,13 +121,13 @@ export const deleteSessionsOfUser = (db: Db, user_id: string, except: string | n
 export const purgeSessions = (db: Db, now: Date, batch: number) =>
   db.run(sql`
     delete from sessions
-     where uid in (
+     where uid = any(array(
        select uid
          from sessions
         where expires_at <= ${now}
         order by expires_at
         limit ${batch}
-          for update skip locked)`)
+          for update skip locked))`)
 
 /**
  * Changes a session that was found before; 0 when it was ended in the meantime, since what ended stays ended. Clients that took part are
