@@ -43,12 +43,31 @@ export const listResourcesAfter = (db: Db, version: string) =>
       from resources
      where resource_version > ${version}::bigint`)
 
-export const listAllResources = (db: Db) =>
+/** What is in force, of all resources in the order of creation, and no more than it takes to put it into relation. */
+export const listActiveSpecs = (db: Db) =>
+  db.any<Pick<ResourceRow, 'kind' | 'namespace' | 'name' | 'labels'> & { active_spec: string | null }>(sql`
+    select kind, namespace, name, labels, active_spec::text as active_spec
+      from resources
+     order by created_version`)
+
+export interface Affected {
+  /** Everything. */
+  all: boolean
+  /** All of these kinds. */
+  kinds: readonly string[]
+  /** This one; and of its kind those that are not Ready. */
+  one: { kind: string; namespace: string; name: string }
+}
+
+export const listAffectedResources = (db: Db, { all, kinds, one }: Affected) =>
   db.any<ResourceRow>(sql`
     select kind, namespace, name, labels, annotations, spec, active_spec, active_generation, status, generation, resource_version, created_version,
            created_at, updated_at
       from resources
-     order by created_version`)
+     where ${all}
+        or kind = any(${kinds}::text[])
+        or (kind = ${one.kind} and namespace = ${one.namespace} and name = ${one.name})
+        or (kind = ${one.kind} and status -> 'conditions' @> '[{"type": "Ready", "status": "False"}]')`)
 
 export const findResource = (db: Db, kind: string, namespace: string, name: string) =>
   db.maybeOne<ResourceRow>(sql`

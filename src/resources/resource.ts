@@ -36,19 +36,54 @@ const freeze = <Value>(value: Value): Value => {
   return value
 }
 
-export type Parsed =
-  | { kind: 'active'; resource: Resource; activeGeneration: number }
-  | { kind: 'inactive' }
-  | { kind: 'broken'; problem: string }
+type ParsedSpec = { ok: true; spec: Record<string, unknown> } | { ok: false; problem: string }
+
+const parseSpec = (kindName: string, value: unknown): ParsedSpec => {
+  const kind = findKind(kindName)
+  if (!kind) return { ok: false, problem: `there is no kind ${kindName}` }
+  const parsed = kind.spec.safeParse(value)
+  return parsed.success
+    ? { ok: true, spec: freeze(parsed.data as Record<string, unknown>) }
+    : { ok: false, problem: parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ') }
+}
+
+export type Parsed = { kind: 'active'; resource: Resource } | { kind: 'inactive' } | { kind: 'broken'; problem: string }
 
 /** What of a row is in force. Broken: it was written by a program that knew other fields. */
 export const parseRow = (row: ResourceRow): Parsed => {
-  const kind = findKind(row.kind)
-  if (!kind) return { kind: 'broken', problem: `there is no kind ${row.kind}` }
   if (row.active_spec === null) return { kind: 'inactive' }
-  const parsed = kind.spec.safeParse(row.active_spec)
-  if (!parsed.success)
-    return { kind: 'broken', problem: parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ') }
-  const resource = { ...renderRow(row), spec: parsed.data as Record<string, unknown> }
-  return { kind: 'active', resource: freeze(resource), activeGeneration: Number(row.active_generation) }
+  const parsed = parseSpec(row.kind, row.active_spec)
+  return parsed.ok
+    ? { kind: 'active', resource: freeze({ ...renderRow(row), spec: parsed.spec }) }
+    : { kind: 'broken', problem: parsed.problem }
+}
+
+const known = new Map<string, ParsedSpec>()
+const mostKnown = 20_000
+
+/** Parsing the same text gives the same, and each change of configuration looks at all of it: so it is remembered. */
+const parseSpecText = (kind: string, text: string): ParsedSpec => {
+  const key = `${kind} ${text}`
+  let parsed = known.get(key)
+  if (!parsed) {
+    parsed = parseSpec(kind, JSON.parse(text))
+    if (known.size >= mostKnown) known.delete(known.keys().next().value as string)
+    known.set(key, parsed)
+  }
+  return parsed
+}
+
+/** As much of a row as it takes to put configuration into relation: what the resource says of itself beside that is left out. */
+export const parseActive = ({
+  kind,
+  namespace,
+  name,
+  labels,
+  active_spec,
+}: Pick<ResourceRow, 'kind' | 'namespace' | 'name' | 'labels'> & { active_spec: string | null }): Parsed => {
+  if (active_spec === null) return { kind: 'inactive' }
+  const parsed = parseSpecText(kind, active_spec)
+  if (!parsed.ok) return { kind: 'broken', problem: parsed.problem }
+  const metadata = { name, namespace, labels, annotations: {}, generation: 0, resourceVersion: '', creationTimestamp: '' }
+  return { kind: 'active', resource: { apiVersion, kind, metadata, spec: parsed.spec, status: {} } }
 }

@@ -9,37 +9,48 @@ import { Problem } from '#/lib/problem.ts'
 import type { Secret } from '#/lib/secret.ts'
 import type { Db } from '#/lib/sql.ts'
 import { deleteCredentials } from '#/model/client_credentials.ts'
-import { listAllResources, type ResourceRow, writeStatus } from '#/model/resources.ts'
+import { listActiveSpecs, listAffectedResources, type ResourceRow, writeStatus } from '#/model/resources.ts'
 import { ensureClientSecret } from './client_secrets.ts'
 import { type Configuration, compileConfiguration, type Problem as Fault } from './configuration.ts'
-import { type Parsed, parseRow } from './resource.ts'
+import { keyOf, type Parsed, parseActive } from './resource.ts'
 import { nextStatus } from './status.ts'
 
 interface Settling {
   rootSecret: Secret
   change: Change
   now: Date
-  /** What was just written; refused when the fault lies in its own fields. */
-  written: { kind: string; namespace: string; name: string } | undefined
+  /** What was just written or removed. */
+  about: { kind: string; namespace: string; name: string }
 }
 
-/** Throws Problem `invalid` with every field at fault. */
-export const settle = async (db: Db, { rootSecret, change, now, written }: Settling): Promise<void> => {
-  const rows = (await listAllResources(db)).map((row) => ({ row, parsed: parseRow(row) }))
+/** Kinds whose status may change with one of another kind; a change of a kind not listed concerns itself alone. */
+const dependents: Record<string, 'all' | readonly string[]> = {
+  UserStore: 'all',
+  AuthServer: 'all',
+  AuthPolicy: 'all',
+  AuthClient: ['AuthPolicy', 'Application'],
+}
+
+/** Throws Problem `invalid` with every field at fault, when the fault lies in what was written. */
+export const settle = async (db: Db, { rootSecret, change, now, about }: Settling): Promise<void> => {
+  const parsed = new Map((await listActiveSpecs(db)).map((row) => [keyOf(row.kind, row.namespace, row.name), parseActive(row)]))
   const active: Resource[] = []
-  for (const { parsed } of rows) if (parsed.kind === 'active') active.push(parsed.resource)
+  for (const each of parsed.values()) if (each.kind === 'active') active.push(each.resource)
   const configuration = compileConfiguration(active)
-  if (written) refuseFault(configuration, written)
-  for (const { row, parsed } of rows) {
-    const status = nextStatus(row, parsed, configuration, now)
+  refuseFault(configuration, about)
+  const concerned = dependents[about.kind] ?? []
+  const rows = await listAffectedResources(db, { all: concerned === 'all', kinds: concerned === 'all' ? [] : concerned, one: about })
+  for (const row of rows) {
+    const of = parsed.get(keyOf(row.kind, row.namespace, row.name)) ?? { kind: 'inactive' }
+    const status = nextStatus(row, of, configuration, now)
     if (isDeepStrictEqual(row.status, status)) continue
-    if (row.kind === 'AuthClient') await provision(db, { row, parsed, status }, { rootSecret, now })
+    if (row.kind === 'AuthClient') await provision(db, { row, parsed: of, status }, { rootSecret, now })
     await writeStatus(db, row, status)
     await recordReadiness(db, row, status, { change, now })
   }
 }
 
-const refuseFault = ({ clients, authServerByKey }: Configuration, { kind, namespace, name }: NonNullable<Settling['written']>): void => {
+const refuseFault = ({ clients, authServerByKey }: Configuration, { kind, namespace, name }: Settling['about']): void => {
   const key = `${namespace}/${name}`
   const fault = kind === 'AuthClient' ? clients.get(key)?.problem : kind === 'AuthServer' ? authServerByKey.get(key)?.problem : undefined
   if (fault?.errors.length) throw new NotProvisioned(fault)

@@ -41,6 +41,7 @@ export type { Problem, ResolvedAuthServer, ResolvedClient } from './configuratio
 export type { ResourceOf, SpecOf } from './resource.ts'
 
 const pollMs = 30_000
+const gatherMs = 20
 
 export const openSnapshot = async ({ db, log }: { db: Database; log: Log; clock?: Clock }): Promise<Snapshot> => {
   const active = new Map<string, { resource: Resource; created: bigint }>()
@@ -101,7 +102,14 @@ export const openSnapshot = async ({ db, log }: { db: Database; log: Log; clock?
     )
   }
 
-  await db.listen('resources', refreshQuietly)
+  // Many changes may come at once; one look serves them all.
+  let soon: NodeJS.Timeout | undefined
+  await db.listen('resources', () => {
+    soon ??= setTimeout(() => {
+      soon = undefined
+      refreshQuietly()
+    }, gatherMs)
+  })
   await refresh()
   const poll = setInterval(refreshQuietly, pollMs)
   poll.unref()
@@ -135,6 +143,7 @@ export const openSnapshot = async ({ db, log }: { db: Database; log: Log; clock?
     close: () => {
       closed = true
       clearInterval(poll)
+      clearTimeout(soon)
     },
   }
 }

@@ -13,6 +13,9 @@ const stored = (row: ResourceRow): Stored => ({ resource: renderRow(row), id: un
 
 const targetOf = ({ kind, metadata }: Resource) => ({ kind, name: `${metadata.namespace}/${metadata.name}` })
 
+const isReady = ({ status }: Resource): boolean =>
+  status.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True') ?? false
+
 /** What of a resource someone writes. */
 const written = ({ metadata, spec }: Resource) => ({ metadata: { labels: metadata.labels, annotations: metadata.annotations }, spec })
 
@@ -43,7 +46,7 @@ export const configurationRows: ResourceStore = {
     const { kind, namespace, name, labels, annotations, spec, parsed } = desired
     if (existing && isDeepStrictEqual(written(existing.resource), { metadata: { labels, annotations }, spec })) {
       // A policy may have changed since: what was written long ago is still refused today.
-      await settle(db, { rootSecret, change, now, written: { kind: kind.kind, namespace, name } })
+      if (!isReady(existing.resource)) await settle(db, { rootSecret, change, now, about: { kind: kind.kind, namespace, name } })
       return existing
     }
     const row = await writeResource(db, { kind: kind.kind, namespace, name, labels, annotations, spec, paused: parsed.paused }, now)
@@ -58,7 +61,7 @@ export const configurationRows: ResourceStore = {
       },
       now,
     )
-    await settle(db, { rootSecret, change, now, written: { kind: kind.kind, namespace, name } })
+    await settle(db, { rootSecret, change, now, about: { kind: kind.kind, namespace, name } })
     const settled = await findResource(db, kind.kind, namespace, name)
     return settled ? stored(settled) : { resource: after, id: undefined }
   },
@@ -72,6 +75,6 @@ export const configurationRows: ResourceStore = {
       { action: `${kind.toLowerCase()}.deleted`, target: targetOf(resource), changes: changesBetween(written(resource), {}) },
       now,
     )
-    await settle(db, { rootSecret, change, now, written: undefined })
+    await settle(db, { rootSecret, change, now, about: { kind, namespace: metadata.namespace, name: metadata.name } })
   },
 }
