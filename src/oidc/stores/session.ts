@@ -1,7 +1,7 @@
 import type { AdapterPayload } from 'oidc-provider'
 import { Provider } from 'oidc-provider'
 import { sha256 } from '#/lib/crypto.ts'
-import { findSessionWithGrant, type GrantWithHolder, type Holder } from '#/model/grants.ts'
+import { findSessionWithGrant, type GrantWithHolder, type Holder, type StoredPayload } from '#/model/grants.ts'
 import { deleteSessionByTokenHash, findSessionByUid, storeSession, updateSession } from '#/model/sessions.ts'
 import { callerOfContext } from '../caller.ts'
 import { requestMemory } from '../request_memory.ts'
@@ -38,7 +38,7 @@ export const sessionStore: OpenStore = ({ db, clock, issuer }) => ({
     const now = clock()
     const memory = requestMemory()
     const { loaded } = memory
-    const kept = withoutId(payload)
+    const kept = withoutNul(withoutId(payload))
     const uid = payload.uid ?? ''
     if (loaded?.uid === uid) {
       const written = comparable(kept)
@@ -91,4 +91,12 @@ const payloadOf = (payload: object, uid: string, expires_at: Date): AdapterPaylo
 const comparable = ({ iat: _iat, exp: _exp, ...payload }: AdapterPayload | Record<string, unknown>): string => {
   const { uid: _uid, kind: _kind, jti: _jti, ...rest } = payload as AdapterPayload
   return JSON.stringify(Object.entries(rest).sort(([a], [b]) => (a < b ? -1 : 1)))
+}
+
+/** The `state` of a sign-out that waits for its confirmation is the one text of a request in here, and PostgreSQL keeps no NUL. */
+const withoutNul = (payload: StoredPayload): StoredPayload => {
+  const { state } = payload as { state?: { state?: unknown } }
+  return typeof state?.state === 'string' && state.state.includes('\0')
+    ? { ...payload, state: { ...state, state: state.state.replaceAll('\0', '') } }
+    : payload
 }

@@ -29,12 +29,17 @@ export const withoutId = ({ jti: _jti, ...payload }: AdapterPayload): StoredPayl
 export const expiryOf = (payload: AdapterPayload, expiresIn: number | undefined, now: Date): Date =>
   payload.exp !== undefined ? dateOf(payload.exp) : new Date(now.getTime() + (expiresIn ?? 0) * 1000)
 
-/** Runs a statement that refers to a grant: when the grant was revoked in the meantime, that is the client's news and no fault of ours. */
+/**
+ * Runs a statement that stores what a request asked for, under a grant. When the grant was revoked in the meantime (23503), or a parameter has
+ * the character NUL, which PostgreSQL keeps nowhere (22P05), that is the client's news and no fault of ours.
+ */
 export const underGrant = async <Result>(statement: Promise<Result>): Promise<Result> => {
   try {
     return await statement
   } catch (error) {
-    if ((error as { code?: string }).code === '23503') throw new errors.InvalidGrant('grant not found')
+    const { code } = error as { code?: string }
+    if (code === '23503') throw new errors.InvalidGrant('grant not found')
+    if (code === '22P05') throw new errors.InvalidRequest('a parameter has the character NUL')
     throw error
   }
 }
