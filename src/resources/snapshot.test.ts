@@ -88,7 +88,7 @@ test('a change made by another process is heard of, and resources are frozen', a
   }
 })
 
-test('a row that this program does not understand is left out, and says so in its status', async () => {
+test('a row that this program does not understand is left out, and its status says so with the next change that concerns all', async () => {
   await kernel.db.run(sql`
     update resources set active_spec = '{"from": "the future"}' , resource_version = nextval('resource_version')
      where kind = 'Role' and name = 'auditor'`)
@@ -96,7 +96,7 @@ test('a row that this program does not understand is left out, and says so in it
   assert.equal(kernel.snapshot.get('Role', 'default', 'auditor'), undefined)
   await applyDocuments(
     kernel,
-    [{ apiVersion: 'signet.dev/v1alpha1', kind: 'Role', metadata: { name: 'x' }, spec: { rules: [] } }],
+    [{ apiVersion: 'signet.dev/v1alpha1', kind: 'AuthPolicy', metadata: { name: 'x' }, spec: {} }],
     { actor: 'ada' },
     now,
   )
@@ -107,7 +107,7 @@ test('a row that this program does not understand is left out, and says so in it
 })
 
 test('a deleted resource is gone after a refresh', async () => {
-  await kernel.db.run(sql`delete from resources where kind = 'Role' and name = 'x'`)
+  await kernel.db.run(sql`delete from resources where kind = 'AuthPolicy' and name = 'x'`)
   await kernel.snapshot.refresh()
-  assert.equal(kernel.snapshot.get('Role', 'default', 'x'), undefined)
+  assert.equal(kernel.snapshot.get('AuthPolicy', 'default', 'x'), undefined)
 })
