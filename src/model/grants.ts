@@ -136,3 +136,53 @@ export const findHolder = (db: Db, user_id: string) =>
       from users
      where user_id = ${user_id}
        and active`)
+
+/** What a JWT access token says it belongs to. */
+export interface TokenBelongings {
+  grant_id: string
+  client_id: string
+  /** Null: it does not end with a session. */
+  session_uid: string | null
+  jti_hash: Buffer
+  issuer: string
+}
+
+/** Whose token it is, while token, grant, session and person all hold; undefined else. */
+export const findHolderOfToken = (db: Db, token: TokenBelongings, now: Date) =>
+  db.maybeOne<{ user_id: string }>(sql`
+    select g.user_id
+      from grants g
+      join users u on u.user_id = g.user_id
+     where g.grant_id = ${token.grant_id}
+       and g.issuer = ${token.issuer}
+       and g.client_id = ${token.client_id}
+       and g.expires_at > ${now}
+       and u.active
+       and not exists (select from revoked_tokens r where r.jti_hash = ${token.jti_hash})
+       and (${token.session_uid}::text is null
+            or exists (select from sessions s
+                        where s.uid = ${token.session_uid}
+                          and s.user_id = g.user_id
+                          and s.expires_at > ${now}
+                          and s.payload -> 'authorizations' -> g.client_id ->> 'grantId' = g.grant_id))`)
+
+/** The same with all that claims are made of, and the scopes granted unless something was rejected. */
+export const findPersonOfToken = (db: Db, token: TokenBelongings, now: Date) =>
+  db.maybeOne<Holder & { granted_scope: string | null }>(sql`
+    select u.user_id, u.namespace, u.resource_name, u.username, u.email, u.email_verified, u.name, u.locale, u.attributes, u.labels,
+           u.service_account, u.updated_at,
+           case when g.payload ? 'rejected' then null else g.payload #>> '{openid,scope}' end as granted_scope
+      from grants g
+      join users u on u.user_id = g.user_id
+     where g.grant_id = ${token.grant_id}
+       and g.issuer = ${token.issuer}
+       and g.client_id = ${token.client_id}
+       and g.expires_at > ${now}
+       and u.active
+       and not exists (select from revoked_tokens r where r.jti_hash = ${token.jti_hash})
+       and (${token.session_uid}::text is null
+            or exists (select from sessions s
+                        where s.uid = ${token.session_uid}
+                          and s.user_id = g.user_id
+                          and s.expires_at > ${now}
+                          and s.payload -> 'authorizations' -> g.client_id ->> 'grantId' = g.grant_id))`)

@@ -97,3 +97,28 @@ export const purgeRefreshTokens = (db: Db, now: Date, batch: number) =>
         order by expires_at
         limit ${batch}
           for update skip locked)`)
+
+/** One that can be exchanged as it is: in its time, not consumed, with its grant, session and person. Undefined else. */
+export const findPlainRefreshToken = (
+  db: Db,
+  { token_hash, issuer, client_id }: { token_hash: Buffer; issuer: string; client_id: string },
+  now: Date,
+) =>
+  db.maybeOne<{ payload: StoredPayload; user_id: string; granted_scope: string | null }>(sql`
+    select t.payload, g.user_id, case when g.payload ? 'rejected' then null else g.payload #>> '{openid,scope}' end as granted_scope
+      from refresh_tokens t
+      join grants g on g.grant_id = t.grant_id
+      join users u on u.user_id = g.user_id
+     where t.token_hash = ${token_hash}
+       and t.expires_at > ${now}
+       and t.consumed_at is null
+       and g.issuer = ${issuer}
+       and g.client_id = ${client_id}
+       and g.expires_at > ${now}
+       and u.active
+       and (t.payload -> 'expiresWithSession' is distinct from 'true'::jsonb
+            or exists (select from sessions s
+                        where s.uid = t.session_uid
+                          and s.user_id = g.user_id
+                          and s.expires_at > ${now}
+                          and s.payload -> 'authorizations' -> g.client_id ->> 'grantId' = g.grant_id))`)

@@ -1,8 +1,12 @@
 import type { IncomingMessage } from 'node:http'
 
-/** The whole body; undefined when it is larger than `limit` or breaks off. What is not read is thrown away with the connection. */
+const read = new WeakMap<IncomingMessage, Buffer>()
+
+/** The whole body, also when it was read and replayed before; undefined when it is larger than `limit` or breaks off. What is not read is thrown away with the connection. */
 export const readBody = (request: IncomingMessage, limit: number): Promise<Buffer | undefined> =>
   new Promise((resolve) => {
+    const known = read.get(request)
+    if (known) return resolve(known.length > limit ? undefined : known)
     if (Number(request.headers['content-length']) > limit) return resolve(undefined)
     const chunks: Buffer[] = []
     let size = 0
@@ -20,7 +24,8 @@ export const readBody = (request: IncomingMessage, limit: number): Promise<Buffe
 
 /** Lets whoever comes after read the body once more, as `body`. */
 export const replayBody = (request: IncomingMessage, body: Buffer): void => {
+  read.set(request, body)
   request.headers['content-length'] = String(body.length)
   delete request.headers['transfer-encoding']
-  Object.defineProperties(request, { readable: { value: true }, iterator: { value: () => [body] } })
+  Object.defineProperties(request, { readable: { value: true, configurable: true }, iterator: { value: () => [body], configurable: true } })
 }

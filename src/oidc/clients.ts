@@ -136,11 +136,15 @@ export const openClients = (
     return made
   }
 
-  const isSame = (entry: Kept | undefined, resolved: ResolvedClient, nowMs: number): entry is Kept =>
-    entry !== undefined &&
-    entry.resolved.resource.metadata.resourceVersion === resolved.resource.metadata.resourceVersion &&
-    samePolicy(entry.resolved.policy, resolved.policy) &&
-    (!resolved.usesSecret || nowMs - entry.readAt < secretsAgeMs)
+  const isSame = (entry: Kept | undefined, resolved: ResolvedClient, nowMs: number): entry is Kept => {
+    if (entry === undefined || (resolved.usesSecret && nowMs - entry.readAt >= secretsAgeMs)) return false
+    if (entry.resolved === resolved) return true
+    // Something else of the configuration changed.
+    if (entry.resolved.resource.metadata.resourceVersion !== resolved.resource.metadata.resourceVersion) return false
+    if (!samePolicy(entry.resolved.policy, resolved.policy)) return false
+    entry.resolved = resolved
+    return true
+  }
 
   return {
     /** Undefined for one that is unknown here, or refused. */
@@ -153,6 +157,13 @@ export const openClients = (
       }
       kept.delete(client_id)
       return undefined
+    },
+    /** One that is made already and current; it changes nothing and reads nothing. */
+    ready: (client_id: string): Client | undefined => {
+      const resolved = deps.snapshot.clientById(authServer.namespace, authServer.name, client_id)
+      if (!resolved || resolved.problem) return undefined
+      const entry = kept.get(client_id)
+      return isSame(entry, resolved, deps.clock().getTime()) ? entry.client : undefined
     },
     /** Whether a secret is one of the client's, in a time that does not tell how near it came. A new one may have been made a moment ago. */
     hasSecret: async (Class: ClientClass, client: Client, secret: string): Promise<boolean> => {

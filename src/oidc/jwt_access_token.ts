@@ -57,6 +57,10 @@ export const signAccessToken = (keyring: Keyring, claims: AccessTokenClaims): st
 /** Longer than any we make. */
 const maxLength = 16 * 1024
 
+/** Tokens whose signature was found right, by the key that made it: most come again and again. They go with their key. */
+const verified = new WeakMap<SigningKey, Map<string, AccessTokenClaims>>()
+const mostVerified = 2_000
+
 /** Claims of a token that one of these keys signed; undefined for anything else. Says nothing of expiry or revocation. */
 export const readAccessToken = (keyring: Keyring, token: string): AccessTokenClaims | undefined => {
   if (token.length > maxLength) return undefined
@@ -67,10 +71,20 @@ export const readAccessToken = (keyring: Keyring, token: string): AccessTokenCla
   // Ours are all made by headerOf: another spelling of the same header is not one we issued.
   const key = keyring.keys.find((candidate) => candidate.alg === 'ES256' && headerOf(candidate) === header)
   if (!key) return undefined
-  const signature = Buffer.from(token.slice(signatureAt + 1), 'base64url')
-  const signed = Buffer.from(token.slice(0, signatureAt))
-  if (!verify('sha256', signed, { key: key.publicKey, dsaEncoding: 'ieee-p1363' }, signature)) return undefined
-  const claims = JSON.parse(Buffer.from(token.slice(payloadAt + 1, signatureAt), 'base64url').toString()) as AccessTokenClaims
+  let known = verified.get(key)
+  if (!known) {
+    known = new Map()
+    verified.set(key, known)
+  }
+  let claims = known.get(token)
+  if (!claims) {
+    const signature = Buffer.from(token.slice(signatureAt + 1), 'base64url')
+    const signed = Buffer.from(token.slice(0, signatureAt))
+    if (!verify('sha256', signed, { key: key.publicKey, dsaEncoding: 'ieee-p1363' }, signature)) return undefined
+    claims = Object.freeze(JSON.parse(Buffer.from(token.slice(payloadAt + 1, signatureAt), 'base64url').toString())) as AccessTokenClaims
+    if (known.size >= mostVerified) known.delete(known.keys().next().value as string)
+    known.set(token, claims)
+  }
   return claims.iss === keyring.issuer ? claims : undefined
 }
 
