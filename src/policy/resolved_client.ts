@@ -68,11 +68,11 @@ export const violations = ({ resource: { spec }, policy, ...client }: ResolvedCl
   const method = client.tokenEndpointAuthMethod
   if (!policy.authMethods.includes(method)) outside('tokenEndpointAuthMethod', method, 'is a way to authenticate the policy does not allow')
   else if (method === 'private_key_jwt' && !spec.jwks && !spec.jwksUri)
-    outside('jwks', 'absent', 'the policy demands private_key_jwt, which needs jwks or jwksUri')
-  if (spec.requirePkce === false && policy.enforcePKCE) outside('requirePkce', 'false', 'the policy demands PKCE')
+    outside('jwks', 'absent', 'and the policy demands private_key_jwt, which needs jwks or jwksUri')
+  if (spec.requirePkce === false && policy.enforcePKCE) outside('requirePkce', 'false', 'and the policy demands PKCE')
   if (policy.profile) {
     for (const uri of spec.redirectUris)
-      if (uri.startsWith('http:')) outside('redirectUris', uri, `the profile ${policy.profile} demands https`)
+      if (uri.startsWith('http:')) outside('redirectUris', uri, `is no https address, which the profile ${policy.profile} demands`)
     for (const field of [
       'idTokenSignedResponseAlg',
       'userinfoSignedResponseAlg',

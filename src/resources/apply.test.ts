@@ -1,3 +1,4 @@
+/** One story over one database: what a test makes, later ones stand on. That is why it is long. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { findKind } from '#/kinds/index.ts'
@@ -7,6 +8,7 @@ import { sql } from '#/lib/sql.ts'
 import { listEvents } from '#/model/events.ts'
 import { issuerUrl, type Kernel, openKernel } from '../../test/support/kernel.ts'
 import { type ApplyOptions, type ApplyResult, applyDocuments } from './apply.ts'
+import { deleteResource } from './change.ts'
 import { findClientSecrets } from './client_secrets.ts'
 import { findOne } from './read.ts'
 
@@ -103,9 +105,12 @@ spec:
       ['/spec/grantTypes', 10],
     ],
   )
-  assert.match(refused?.errors[0]?.detail ?? '', /spec\.scopes: payments/)
-  assert.match(refused?.errors[1]?.detail ?? '', /spec\.grantTypes: implicit/)
-  assert.equal(readyOf(refused?.status)?.reason, 'PolicyViolation')
+  assert.match(refused?.errors[0]?.detail ?? '', /^payments /)
+  assert.match(refused?.errors[1]?.detail ?? '', /^implicit /)
+  assert.deepEqual(
+    [readyOf(refused?.status)?.reason, readyOf(refused?.status)?.message],
+    ['PolicyViolation', 'spec.scopes: payments, spec.grantTypes: implicit'],
+  )
   assert.equal(await find('AuthClient', 'team-a', 'outside'), undefined)
   assert.deepEqual(await findClientSecrets(kernel.db, kernel.rootSecret, 'team-a', 'outside', now), [])
   assert.equal(kernel.snapshot.client('team-a', 'outside'), undefined)
@@ -426,4 +431,14 @@ test('changes made at once by many are all there, each with a version of its own
   assert.equal(new Set(found.map((resource) => resource?.metadata.resourceVersion)).size, names.length)
   await kernel.snapshot.refresh()
   assert.ok(names.every((name) => kernel.snapshot.clientById('default', 'default', `team-a.${name}`)))
+})
+
+test('a deleted AuthServer waits for nobody: its clients stay, are not Ready, and are let go', async () => {
+  const server = findKind('AuthServer')
+  const client = findKind('AuthClient')
+  assert.ok(server && client)
+  await deleteResource(kernel, { kind: server, namespace: 'team-a', name: 'future' }, { actor: 'ada' }, later)
+  assert.equal(readyOf((await find('AuthClient', 'team-a', 'lonely'))?.status)?.reason, 'AuthServerNotFound')
+  await deleteResource(kernel, { kind: client, namespace: 'team-a', name: 'lonely' }, { actor: 'ada' }, later)
+  assert.equal(await find('AuthClient', 'team-a', 'lonely'), undefined)
 })

@@ -229,7 +229,7 @@ const clientProblem = (
     return problem(
       'PolicyViolation',
       renderViolations(found),
-      found.map((violation) => ({ pointer: pointerOf(violation), detail: `${violation.field}: ${violation.value} ${violation.detail}` })),
+      found.map((violation) => ({ pointer: pointerOf(violation), detail: `${violation.value} ${violation.detail}` })),
     )
   if (authServer.problem) return problem('AuthServerNotReady', `AuthServer ${serverName}: ${authServer.problem.message}`)
   return undefined
