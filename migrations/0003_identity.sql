@@ -34,7 +34,10 @@ create table users (
   check ((email is null) = (email_key is null))
 );
 
-create index users_search_idx on users using gin (search_text gin_trgm_ops);
+-- Searches read the list of rows not yet sorted in: it is kept short.
+create index users_search_idx on users using gin (search_text gin_trgm_ops) with (gin_pending_list_limit = 256);
+-- How a search is best done depends on how many it finds: src/identity/user_search.ts asks the planner.
+alter table users alter column search_text set statistics 500;
 -- Only users that came from manifests have labels.
 create index users_labels_idx on users using gin (labels jsonb_path_ops) where labels <> '{}';
 

@@ -51,7 +51,7 @@ const decode = (cursor: string): unknown => {
   }
 }
 
-const renderCursor = (keys: string[]): string => Buffer.from(JSON.stringify(keys)).toString('base64url')
+export const renderCursor = (keys: string[]): string => Buffer.from(JSON.stringify(keys)).toString('base64url')
 
 /** A page out of rows of which one more than `size` was asked for. */
 export const pageOf = <Row, Item>(rows: Row[], size: number, keysOf: (row: Row) => string[], render: (row: Row) => Item): Page<Item> => {

@@ -23,7 +23,6 @@ import {
   listUserRowsOfNamespace,
   lockLogins,
   lockUserRow,
-  searchUserRows,
   type UserRow,
   type UserToWrite,
   updateUserRow,
@@ -32,13 +31,14 @@ import { type Change, recordChange } from './change.ts'
 import { parseFields } from './field.ts'
 import { mergePatch } from './merge_patch.ts'
 import { emailKey, nameKey } from './name_key.ts'
-import { type Page, type PageRequest, pageLimit, pageOf, parseCursor } from './page.ts'
+import { type Page, type PageRequest, pageLimit, pageOf, parseCursor, renderCursor } from './page.ts'
 import { freePlace, type Place } from './resource_place.ts'
 import { parseSearch, rangeOf, searchText } from './search_text.ts'
 import { endSessionsOf } from './sessions.ts'
 import { parseStoredHash } from './stored_hash.ts'
 import { renderUser, type User } from './user.ts'
 import { type UserFields, type UserInput, userFields } from './user_fields.ts'
+import { searchUsers } from './user_search.ts'
 
 export type { User } from './user.ts'
 export type { UserInput } from './user_fields.ts'
@@ -69,7 +69,11 @@ export const listUsers = async (db: Db, { q = '', cursor, limit }: UserListReque
   if (wanted === '') return byId(await listUserRows(db, afterId(cursor), size + 1), size)
   const search = parseSearch(wanted)
   if (search.kind === 'nothing') return { items: [], next: null }
-  if (search.kind === 'part') return byId(await searchUserRows(db, search.pattern, afterId(cursor), size + 1), size)
+  if (search.kind === 'part') {
+    const { rows, goOnAfter } = await searchUsers(db, { pattern: search.pattern, after: afterId(cursor), limit: size + 1 })
+    const page = byId(rows, size)
+    return { ...page, next: page.next ?? (goOnAfter === undefined ? null : renderCursor([goOnAfter])) }
+  }
   const [after = ''] = parseCursor(cursor, ['text']) ?? []
   const rows = await listUserRowsFrom(db, { ...rangeOf(nameKey(wanted)), after }, size + 1)
   return pageOf(rows, size, (row) => [row.username_key], renderUser)

@@ -34,6 +34,9 @@ export const sql = (strings: TemplateStringsArray, ...values: unknown[]): Statem
   return { name: prepared.name, text: prepared.text, values }
 }
 
+/** For a statement whose best plan depends on its values, as that of a search does: PostgreSQL plans it each time instead of once for all. */
+export const plannedAnew = (statement: Statement): Statement => ({ ...statement, name: '' })
+
 export interface Db {
   /** Every row. */
   any<Row>(statement: Statement): Promise<Row[]>

@@ -1,5 +1,5 @@
 /** `groups`. Shown with the usernames of the first `members` who are in it and the names of its parents. */
-import { type Db, sql } from '#/lib/sql.ts'
+import { type Db, plannedAnew, sql } from '#/lib/sql.ts'
 
 export interface GroupRow {
   group_id: string
@@ -112,14 +112,16 @@ export const searchGroupRows = (
   db: Db,
   { pattern, after, limit, members }: { pattern: string; after: string | null; limit: number; members: number },
 ) =>
-  db.any<GroupRow>(sql`
+  db.any<GroupRow>(
+    plannedAnew(sql`
     select *,
            array(select username from group_members_shown m where m.group_id = g.group_id order by user_id limit ${members}) as members
       from groups_shown g
      where search_text like ${pattern}
        and group_id > coalesce(${after}::uuid, '00000000-0000-0000-0000-000000000000')
      order by group_id
-     limit ${limit}`)
+     limit ${limit}`),
+  )
 
 /** Whose name begins so, by name; `after` is the key of the last one seen, `from` and `to` bound the beginning. */
 export const listGroupRowsFrom = (

@@ -1,5 +1,5 @@
 /** `users`, and the view `users_shown`, which adds the names of the groups that a user is in by itself. */
-import { type Db, sql } from '#/lib/sql.ts'
+import { type Db, plannedAnew, sql } from '#/lib/sql.ts'
 
 export interface UserRow {
   user_id: string
@@ -150,15 +150,67 @@ export const listUserRows = (db: Db, after: string | null, limit: number) =>
      order by user_id
      limit ${limit}`)
 
-/** Whose search text is like the pattern, by id. For patterns with three letters or digits in a row: the trigram index finds them. */
+/** How many users the planner believes there are, and how many are like the pattern. Nothing is read but statistics. */
+export const estimateSearch = async (db: Db, pattern: string): Promise<{ users: number; found: number }> => {
+  const plan = await db.one<{ 'QUERY PLAN': [{ Plan: { 'Plan Rows': number } }] }>(
+    plannedAnew(sql`explain (format json) select from users where search_text like ${pattern}`),
+  )
+  const { users } = await db.one<{ users: number }>(sql`select reltuples as users from pg_class where oid = 'users'::regclass`)
+  return { users, found: plan['QUERY PLAN'][0].Plan['Plan Rows'] }
+}
+
+/** Whose search text is like the pattern, by id. All of them are found by trigrams before they are sorted: for patterns that few are like. */
 export const searchUserRows = (db: Db, pattern: string, after: string | null, limit: number) =>
-  db.any<UserRow>(sql`
-    select *
-      from users_shown
-     where search_text like ${pattern}
-       and user_id > coalesce(${after}::uuid, '00000000-0000-0000-0000-000000000000')
-     order by user_id
-     limit ${limit}`)
+  db.any<UserRow>(
+    plannedAnew(sql`
+    with found as materialized (
+      select user_id
+        from users
+       where search_text like ${pattern}
+    ), page as (
+      select user_id
+        from found
+       where user_id > coalesce(${after}::uuid, '00000000-0000-0000-0000-000000000000')
+       order by user_id
+       limit ${limit}
+    )
+    select u.*
+      from page
+      join users_shown u on u.user_id = page.user_id
+     order by u.user_id`),
+  )
+
+/**
+ * The same among the next `steps` users alone: for patterns that many are like. One row at least, which says how far it came (`walked_to`,
+ * null at the end of the table); the others beside it have a user.
+ */
+export const walkUserRows = (
+  db: Db,
+  { pattern, after, steps, limit }: { pattern: string; after: string | null; steps: number; limit: number },
+) =>
+  db.any<{ walked_to: string | null } & (UserRow | { user_id: null })>(
+    plannedAnew(sql`
+    with walked as materialized (
+      select user_id, search_text
+        from users
+       where user_id > coalesce(${after}::uuid, '00000000-0000-0000-0000-000000000000')
+       order by user_id
+       limit ${steps}
+    ), page as (
+      select user_id
+        from walked
+       where search_text like ${pattern}
+       order by user_id
+       limit ${limit}
+    )
+    select last.walked_to, u.*
+      from (select case when (select count(*) from walked) = ${steps}
+                        then (select user_id from walked order by user_id desc limit 1)
+                   end as walked_to) as last
+      left join page on true
+      left join users_shown u on u.user_id = page.user_id
+     order by u.user_id`),
+  )
 
 /** Whose username begins so, by username; `after` is the key of the last one seen, `from` and `to` bound the beginning. */
 export const listUserRowsFrom = (db: Db, { from, to, after }: { from: string; to: string; after: string }, limit: number) =>
