@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { checkExpression, compileExpression } from './expression.ts'
+import { checkExpression, compileExpression, isBoundedPattern } from './expression.ts'
 
 const variables = { user: 'map', client: 'map', scopes: 'list<string>' } as const
 const values = {
@@ -22,6 +22,8 @@ for (const [text, expected] of [
   ["{'a': 1, 'b': [user.username]}", { a: 1, b: ['ada'] }],
   ["'email' in scopes", true],
   ['null', null],
+  ["user.email.matches('^[a-z]+@example[.]com$')", true],
+  ["user.email.matches('@(example|other)[.]com$')", true],
 ] as const)
   test(`expression ${text} is ${JSON.stringify(expected)}`, () => {
     assert.deepEqual(compileExpression(text, variables).evaluate(values), expected)
@@ -41,3 +43,30 @@ test('an expression of another type than wanted is refused, and one that may hav
 test('an expression that fails throws', () => {
   assert.throws(() => compileExpression('user.missing.deeper', variables).evaluate(values))
 })
+
+for (const [pattern, expected] of [
+  ['^[a-z]+@example\\.com$', true],
+  ['^(a|b)c{2,3}$', true],
+  ['^(?:abc)+$', true],
+  ['^(abc)?d*$', true],
+  ['(a+)+$', false],
+  ['(a|a)*$', false],
+  ['((a+)b)*', false],
+  ['(?:(a{1,})){9}', false],
+  ['(a)\\1', false],
+  ['(?=a)b', false],
+  ['(', false],
+] as const)
+  test(`pattern ${pattern} is ${expected ? 'taken' : 'refused'}`, () => {
+    assert.equal(isBoundedPattern(pattern), expected)
+  })
+
+for (const text of [
+  "user.email.matches('(a+)+$')",
+  'user.email.matches(user.username)',
+  "[user.email].exists(e, e.matches('(x*)*'))",
+  "matches(user.email, '(a+)+')",
+])
+  test(`expression ${text} is refused, since it could take forever`, () => {
+    assert.ok(checkExpression(text, variables))
+  })
