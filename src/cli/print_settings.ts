@@ -6,14 +6,14 @@ const cell = (text: string): string => text.replaceAll('|', '\\|')
 export const printSettings = (): PrintedFile[] => {
   const rows = Object.entries(settingsTable).map(([name, { default: fallback, doc }]) => {
     const shown = fallback === undefined ? '' : fallback === '' ? 'none' : `\`${fallback}\``
-    return `| \`${name}\` | ${shown} | ${cell(doc)} |`
+    return `| \`SIGNET_${name}\` | ${shown} | ${cell(doc)} |`
   })
   const text = `# Settings
 
 Printed from \`src/lib/config.ts\` by \`npm run print\`.
 
 What a process needs to know before it can ask the database. Everything else is a resource.
-Each is read from the environment as \`SIGNET_NAME\`, from the file that \`SIGNET_NAME_FILE\` names, or from a flag (\`DATA_DIR\` is \`--data-dir\`); a flag wins.
+Each is read from the environment, from the file that \`SIGNET_NAME_FILE\` names, or from a flag (\`SIGNET_DATA_DIR\` is \`--data-dir\`); a flag wins.
 Names that do not exist and values that are wrong stop the start, all reported at once.
 
 | name | default | meaning |
