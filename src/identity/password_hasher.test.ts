@@ -69,18 +69,13 @@ test('a flood fills the queue, the rest is told to come again, and those in the 
   assert.deepEqual(await hasher.verify(stored, 'correct horse'), { ok: true, rehash: false })
 })
 
-test('the main thread goes on while many are verified', async () => {
+test('the main thread has next to nothing to do while many are verified', async () => {
   const hasher = open({ concurrency: 2, queueLimit: 100 })
-  let longest = 0
-  let last = performance.now()
-  const beat = setInterval(() => {
-    longest = Math.max(longest, performance.now() - last)
-    last = performance.now()
-  }, 5)
+  await Promise.all([hasher.verify(bcrypt, imported), hasher.verify(sha512crypt, imported)])
+  const before = performance.eventLoopUtilization()
   await Promise.all(Array.from({ length: 40 }, (_, i) => hasher.verify(i % 2 ? sha512crypt : bcrypt, imported)))
-  clearInterval(beat)
-  // One bcrypt or crypt alone takes some tens of milliseconds, forty of them a second.
-  assert.ok(longest < 400, `the longest pause was ${longest} ms`)
+  const { utilization } = performance.eventLoopUtilization(before)
+  assert.ok(utilization < 0.5, `it was busy for ${Math.round(utilization * 100)}% of the time`)
 })
 
 test('a name nobody has takes as long as a wrong password, of an imported quick hash too', async () => {
@@ -92,14 +87,13 @@ test('a name nobody has takes as long as a wrong password, of an imported quick 
     quick: () => hasher.verify('{SHA}xF+5QEyCqxO5ePSB2JmBm8tCMgM=', 'wrong'),
   }
   const best = { wrong: Infinity, nobody: Infinity, quick: Infinity }
-  for (let i = 0; i < 12; i++)
+  const isAlike = (name: 'nobody' | 'quick') => best[name] / best.wrong > 0.6 && best[name] / best.wrong < 1.7
+  // The quickest of several is what it takes; on a busy machine it takes several more to see it.
+  for (let i = 0; i < 100 && !(i >= 10 && isAlike('nobody') && isAlike('quick')); i++)
     for (const name of ['wrong', 'nobody', 'quick'] as const) {
       const began = performance.now()
       await ways[name]()
       best[name] = Math.min(best[name], performance.now() - began)
     }
-  for (const name of ['nobody', 'quick'] as const) {
-    const ratio = best[name] / best.wrong
-    assert.ok(ratio > 0.6 && ratio < 1.7, `${name} takes ${ratio.toFixed(2)} of the time of a wrong password`)
-  }
+  assert.ok(isAlike('nobody') && isAlike('quick'), JSON.stringify(best))
 })
