@@ -88,10 +88,7 @@ export const startOurs = async (databaseUrl: string, folder: string): Promise<Ou
     SIGNET_BOOTSTRAP_PASSWORD: randomBytes(16).toString('base64url'),
   })
   const secretKey = randomBytes(48).toString('base64')
-  // `up` brings the database up to date and makes what a first start makes; a server alone finds it there.
-  const first = startProgram(['bin/signet', 'up'], environment(port, await freePort()))
-  await Promise.race([isReady(origin), first.endedEarly()])
-  await first.stop()
+  await startProgram(['bin/signet', 'migrate'], environment(port, 0)).ended()
   const server = startProgram(['bin/signet', 'server'], environment(port, await freePort()))
   await Promise.race([isReady(origin), server.endedEarly()])
 
