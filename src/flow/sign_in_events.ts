@@ -41,8 +41,8 @@ const actions: Record<string, Partial<Record<Happened['kind'], string>>> = {
 }
 
 const actionOf = (happened: Happened, { designation }: Flow, facts: Facts): string | undefined => {
-  // A field left empty is nobody's business, nor is signing out of nothing.
-  if (happened.kind === 'failed' && happened.reason === 'InvalidAnswer') return undefined
+  // A field left empty is nobody's business, nor is signing out of nothing. Whoever is locked out could otherwise write as many events as they like.
+  if (happened.kind === 'failed' && happened.reason !== 'InvalidCredentials') return undefined
   if (designation === 'invalidation' && !facts.user_id) return undefined
   return actions[designation]?.[happened.kind]
 }
