@@ -1,5 +1,5 @@
 /** Manifests as text: YAML of several documents, or JSON (a part of YAML 1.2). Remembers on which line each field stands. */
-import { type Document, isNode, LineCounter, parseAllDocuments } from 'yaml'
+import { Composer, type Document, isNode, isScalar, Lexer, LineCounter, Parser, visit } from 'yaml'
 import { Problem } from '#/lib/problem.ts'
 import { isObject } from './json.ts'
 
@@ -21,6 +21,8 @@ export const largestText = 4 * 1_024 * 1_024
 export const mostDocuments = 5_000
 /** An alias of an alias of … grows without bound (billion laughs); this many uses in one document are allowed. */
 const mostAliases = 100
+/** Brackets or indentations within one another: deeper, and the library ends at the bottom of its stack. Two stand for a level of ours. */
+const deepest = 200
 
 /** Throws Problem `too_large`. What can't be read is a manifest with errors. Empty documents are left out; the items of a `kind: List` stand for themselves. */
 export const parseManifests = (text: string): Manifest[] => {
@@ -28,20 +30,59 @@ export const parseManifests = (text: string): Manifest[] => {
   const lines = new LineCounter()
   let documents: Document[]
   try {
-    const parsed = parseAllDocuments(text, { lineCounter: lines, uniqueKeys: true, logLevel: 'silent' })
-    // An empty stream is an object of its own, with nothing to apply.
-    documents = Array.isArray(parsed) ? parsed : []
+    documents = readStream(text, lines)
   } catch (error) {
+    if (error instanceof Problem) throw error
     return [unreadable(`can't be read: ${(error as Error).message.split('\n')[0]}`)]
   }
   const manifests = documents.flatMap((document) => readDocument(document, lines))
-  if (manifests.length > mostDocuments) throw new Problem('too_large', { detail: `at most ${mostDocuments} documents at once` })
+  if (manifests.length > mostDocuments) throw tooMany()
   return manifests
+}
+
+/** Document by document, so that what is too much is left before it is all built. */
+const readStream = (text: string, lines: LineCounter): Document[] => {
+  const parser = new Parser(lines.addNewLine)
+  lines.addNewLine(0)
+  const tokens = function* () {
+    for (const lexeme of new Lexer().lex(text)) {
+      yield* parser.next(lexeme)
+      if (parser.stack.length > deepest) throw new Error('it is nested too deep')
+    }
+    yield* parser.end()
+  }
+  const documents: Document[] = []
+  // The library compares each key with each other one, which takes minutes for what fits into a request: `repeatedKeys` counts them.
+  for (const document of new Composer({ uniqueKeys: false, logLevel: 'silent' }).compose(tokens())) {
+    documents.push(document)
+    if (documents.length > mostDocuments) throw tooMany()
+  }
+  return documents
+}
+
+const tooMany = () => new Problem('too_large', { detail: `at most ${mostDocuments} documents at once` })
+
+/** Where a key stands that its mapping has already. */
+const repeatedKeys = (document: Document): { message: string; pos: readonly [number, number] }[] => {
+  const found: { message: string; pos: readonly [number, number] }[] = []
+  visit(document, {
+    Map: (_key, { items }) => {
+      const keys = new Set<unknown>()
+      for (const { key } of items) {
+        if (!isScalar(key)) continue
+        // As JSON has them: 1 and "1" are one name.
+        const name = String(key.value)
+        if (keys.has(name)) found.push({ message: 'Map keys must be unique', pos: [key.range?.[0] ?? 0, 0] })
+        keys.add(name)
+      }
+    },
+  })
+  return found
 }
 
 /** Manifests that came as values, without lines. */
 export const manifestsOf = (values: readonly unknown[]): Manifest[] => {
-  if (values.length > mostDocuments) throw new Problem('too_large', { detail: `at most ${mostDocuments} documents at once` })
+  if (values.length > mostDocuments) throw tooMany()
   return values.flatMap((value) => expand({ value, errors: [], lineOf: () => undefined }))
 }
 
@@ -52,7 +93,7 @@ const unreadable = (detail: string, line?: number): Manifest => ({
 })
 
 const readDocument = (document: Document, lines: LineCounter): Manifest[] => {
-  const mistakes = [...document.errors, ...document.warnings]
+  const mistakes = [...document.errors, ...document.warnings, ...repeatedKeys(document)]
   if (mistakes.length)
     return [
       {
