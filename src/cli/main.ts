@@ -1,5 +1,7 @@
 /** The commands. Each stands in the file of its name and is loaded when it is asked for, so that none pays for the others. */
 import { readFileSync } from 'node:fs'
+import { enableCompileCache } from 'node:module'
+import { join } from 'node:path'
 import { SettingsError } from '#/lib/config.ts'
 import { type Command, type Environment, UsageError } from './command.ts'
 
@@ -90,4 +92,8 @@ const toldOf = (error: unknown): string => {
   return error.name === 'Error' ? error.message : (error.stack ?? error.message)
 }
 
-if (import.meta.main) process.exit(await main(process.argv.slice(2), process.env))
+// Whoever does not come by bin/signet, which has done so already.
+if (import.meta.main) {
+  enableCompileCache(process.env.NODE_COMPILE_CACHE ?? join(import.meta.dirname, '../../node_modules/.cache/signet/compiled'))
+  process.exit(await main(process.argv.slice(2), process.env))
+}
