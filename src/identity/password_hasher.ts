@@ -38,6 +38,9 @@ export interface PasswordHasherOptions {
 /** Bytes (UTF-8) of a password at most, so that nobody sends a novel to be hashed. */
 export const longestPassword = 1_024
 
+/** Whoever would wait longer is told at once. */
+const longestWaitMs = 8_000
+
 /** What a person typed in the form that is hashed: how a keyboard composes letters and blanks does not matter (RFC 8265 section 4.2). */
 const prepare = (plain: string): string => plain.normalize('NFC').replace(/\p{Zs}/gu, ' ')
 
@@ -62,10 +65,11 @@ export const openPasswordHasher = ({
 
   const turn = async <Result>(work: () => Promise<Result>): Promise<Result> => {
     if (running >= concurrency) {
-      if (waiting.length >= queueLimit)
+      const waitMs = (waiting.length * usualMs) / concurrency
+      if (waiting.length >= queueLimit || (waitMs > longestWaitMs && waiting.length >= concurrency))
         throw new Problem('unavailable', {
           detail: 'too many people are signing in at the moment',
-          retryAfter: Math.max(1, Math.ceil((waiting.length * usualMs) / concurrency / 1_000)),
+          retryAfter: Math.max(1, Math.ceil(waitMs / 1_000)),
           log: 'the queue of the password hasher is full',
         })
       await new Promise<void>((resume) => waiting.push(resume))
