@@ -98,27 +98,63 @@ export const purgeRefreshTokens = (db: Db, now: Date, batch: number) =>
         limit ${batch}
           for update skip locked)`)
 
-/** One that can be exchanged as it is: in its time, not consumed, with its grant, session and person. Undefined else. */
-export const findPlainRefreshToken = (
-  db: Db,
-  { token_hash, issuer, client_id }: { token_hash: Buffer; issuer: string; client_id: string },
-  now: Date,
-) =>
-  db.maybeOne<{ payload: StoredPayload; user_id: string; granted_scope: string | null }>(sql`
-    select t.payload, g.user_id, case when g.payload ? 'rejected' then null else g.payload #>> '{openid,scope}' end as granted_scope
-      from refresh_tokens t
-      join grants g on g.grant_id = t.grant_id
-      join users u on u.user_id = g.user_id
-     where t.token_hash = ${token_hash}
-       and t.expires_at > ${now}
-       and t.consumed_at is null
-       and g.issuer = ${issuer}
-       and g.client_id = ${client_id}
-       and g.expires_at > ${now}
-       and u.active
-       and (t.payload -> 'expiresWithSession' is distinct from 'true'::jsonb
-            or exists (select from sessions s
-                        where s.uid = t.session_uid
-                          and s.user_id = g.user_id
-                          and s.expires_at > ${now}
-                          and s.payload -> 'authorizations' -> g.client_id ->> 'grantId' = g.grant_id))`)
+export interface PlainRotation {
+  old_hash: Buffer
+  token_hash: Buffer
+  issuer: string
+  client_id: string
+  /** Seconds a family lives from its first token on. */
+  familySeconds: number
+  /** Seconds since 1970. */
+  iat: number
+}
+
+/**
+ * Consumes a plain refresh token and stores its successor, both or neither, and answers what the old one said. Undefined, and nothing is changed, when it
+ * is consumed, expired or another client's, when grant, session or person do not hold, when its family has lived its time, or when it says anything unusual.
+ */
+export const rotatePlainRefreshToken = (db: Db, rotation: PlainRotation, now: Date) =>
+  db.maybeOne<{ payload: StoredPayload; granted_scope: string }>(sql`
+    with found as (
+      update refresh_tokens t
+         set consumed_at = ${now}
+        from grants g, users u
+       where t.token_hash = ${rotation.old_hash}
+         and t.consumed_at is null
+         and t.expires_at > ${now}
+         and not t.payload ?| array['claims', 'resource', 'rar', 'jkt', 'x5t#S256', 'attestationJkt']
+         and (t.payload ->> 'iiat')::bigint + ${rotation.familySeconds}::bigint > ${rotation.iat}::bigint
+         and g.grant_id = t.grant_id
+         and g.issuer = ${rotation.issuer}
+         and g.client_id = ${rotation.client_id}
+         and t.payload ->> 'clientId' = g.client_id
+         and g.expires_at > ${now}
+         and not g.payload ? 'rejected'
+         and g.payload #>> '{openid,scope}' <> ''
+         and u.user_id = g.user_id
+         and u.active
+         and t.payload ->> 'accountId' = u.user_id::text
+         and (t.payload -> 'expiresWithSession' is distinct from 'true'::jsonb
+              or exists (select from sessions s
+                          where s.uid = t.session_uid
+                            and s.user_id = g.user_id
+                            and s.expires_at > ${now}
+                            and s.payload -> 'authorizations' -> g.client_id ->> 'grantId' = g.grant_id))
+      returning t.payload, t.grant_id, t.session_uid, g.payload #>> '{openid,scope}' as granted_scope,
+                (t.payload ->> 'iiat')::bigint + ${rotation.familySeconds}::bigint as exp
+    ), kept as (
+      update grants
+         set expires_at = to_timestamp(found.exp)
+        from found
+       where grants.grant_id = found.grant_id
+         and grants.expires_at < to_timestamp(found.exp)
+    ), stored as (
+      insert into refresh_tokens (token_hash, grant_id, session_uid, payload, expires_at)
+      select ${rotation.token_hash}, grant_id, session_uid,
+             payload || jsonb_build_object(
+               'iat', ${rotation.iat}::bigint, 'exp', exp, 'rotations', coalesce((payload ->> 'rotations')::bigint, 0) + 1,
+               'gty', case when payload ->> 'gty' like '%refresh_token' then payload ->> 'gty' else concat_ws(' ', payload ->> 'gty', 'refresh_token') end),
+             to_timestamp(exp)
+        from found
+    )
+    select payload, granted_scope from found`)

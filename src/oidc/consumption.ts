@@ -68,7 +68,7 @@ export const consumeAtEnd = async (deps: Deps, context: KoaContextWithOIDC): Pro
 }
 
 /** Ends what was used twice, with every token of it. */
-export const endGrant = async ({ db, log }: Pick<Deps, 'db' | 'log'>, { kind, grant_id }: Consuming): Promise<void> => {
+const endGrant = async ({ db, log }: Deps, { kind, grant_id }: Consuming): Promise<void> => {
   if (grant_id === undefined) return
   const revoked = await revokeGrant(db, grant_id)
   if (revoked)

@@ -1,7 +1,7 @@
 import { findToken } from '#/identity/api_tokens.ts'
-import { effectiveGroups } from '#/identity/groups.ts'
+import { rulesOfUser } from '#/identity/rules.ts'
 import type { Db } from '#/lib/sql.ts'
-import { mayI, rulesOf } from '#/policy/access.ts'
+import { mayI } from '#/policy/access.ts'
 import type { Snapshot } from '#/resources/snapshot.ts'
 
 /** Whether a Bearer token lets its holder register clients: an API token that may create authclients in the AuthServer's namespace. */
@@ -15,7 +15,7 @@ export const mayRegister = async (
   const token = credentials === undefined ? undefined : await findToken(db, credentials, now)
   if (!token) return false
   const roles = snapshot.list('Role').map(({ spec }) => spec)
-  const own =
-    token.user_id && token.username ? [rulesOf(roles, { username: token.username, groups: await effectiveGroups(db, token.user_id) })] : []
+  const { user_id, username } = token
+  const own = user_id && username ? [await rulesOfUser(db, roles, { user_id, username })] : []
   return mayI([[token.scope], ...own], { verb: 'create', kind: 'AuthClient', namespace })
 }

@@ -1,18 +1,17 @@
 import { hash } from 'node:crypto'
-import { sameSecret, sha256 } from '#/lib/crypto.ts'
-import { consumeAuthorizationCode, findPlainAuthorizationCode } from '#/model/authorization_codes.ts'
-import { redeemCodeForRefreshToken } from '#/model/refresh_tokens.ts'
+import { randomToken, sha256 } from '#/lib/crypto.ts'
+import { redeemPlainCode } from '#/model/authorization_codes.ts'
 import { factsOf } from '../clients.ts'
-import { endGrant } from '../consumption.ts'
+import { dateOf } from '../stores/store.ts'
 import { clientParameters, provenClient } from './client.ts'
-import { isPlainSource, issue, type Source } from './issue.ts'
-import { answerJson, hasOnly, type Quick } from './quick.ts'
-import { refuseUsed } from './refuse_used.ts'
+import { issue, type Source } from './issue.ts'
+import { answerJson, hasOnly, type Quick, secondsNow } from './quick.ts'
 
 const parameters = new Set(['grant_type', 'code', 'redirect_uri', 'code_verifier', ...clientParameters])
 const verifierPattern = /^[\w.~-]{43,128}$/
+const gty = 'authorization_code'
 
-/** A code with PKCE: one statement finds it with all it stands on, another consumes it and stores the refresh token. */
+/** A code with PKCE, redeemed in one statement, which finds out whether it may be. Whoever comes too late takes the long way, where the grant ends. */
 export const authorization_code: Quick = async (deps, { request, response, form }) => {
   if (deps.claims.hasMappers || !hasOnly(form, parameters)) return false
   const code = form.get('code')
@@ -20,27 +19,30 @@ export const authorization_code: Quick = async (deps, { request, response, form 
   const code_verifier = form.get('code_verifier')
   if (code === undefined || redirect_uri === undefined || code_verifier === undefined || !verifierPattern.test(code_verifier)) return false
   const client = provenClient(deps, request, form)
-  if (!client?.grantTypes?.includes('authorization_code') || factsOf(client).accessTokenFormat !== 'jwt') return false
-  const now = deps.clock()
-  const code_hash = sha256(code)
-  const row = await findPlainAuthorizationCode(deps.db, { code_hash, issuer: deps.issuer, client_id: client.clientId }, now)
-  if (!row?.granted_scope) return false
-  const source = row.payload as Source
-  if (!isPlainSource(source) || source.clientId !== client.clientId || source.accountId !== row.user_id) return false
-  if (source.redirectUri !== redirect_uri || source.codeChallengeMethod !== 'S256' || typeof source.codeChallenge !== 'string') return false
-  if (!sameSecret(hash('sha256', code_verifier, 'base64url'), source.codeChallenge)) return false
-  const issued = issue(deps, {
-    client,
-    source,
-    grantedScope: row.granted_scope,
-    gty: 'authorization_code',
-    rotations: client.grantTypes.includes('refresh_token') ? 0 : undefined,
-  })
-  if (!issued) return false
-  const isFirst = issued.refreshToken
-    ? await redeemCodeForRefreshToken(deps.db, code_hash, issued.refreshToken, now)
-    : await consumeAuthorizationCode(deps.db, code_hash, now)
-  if (isFirst) return answerJson(response, issued.answer)
-  await endGrant(deps, { kind: 'AuthorizationCode', hash: code_hash, grant_id: source.grantId })
-  return refuseUsed(response)
+  if (!client?.grantTypes?.includes('authorization_code')) return false
+  const { accessTokenFormat, policy } = factsOf(client)
+  if (accessTokenFormat !== 'jwt') return false
+  const now = secondsNow(deps.clock)
+  const exp = now + policy.refreshTokenTTL
+  const refresh_token = client.grantTypes.includes('refresh_token') ? randomToken() : undefined
+  const row = await redeemPlainCode(
+    deps.db,
+    {
+      code_hash: sha256(code),
+      issuer: deps.issuer,
+      client_id: client.clientId,
+      redirect_uri,
+      code_challenge: hash('sha256', code_verifier, 'base64url'),
+    },
+    refresh_token === undefined
+      ? undefined
+      : {
+          token_hash: sha256(refresh_token),
+          expires_at: dateOf(exp),
+          payload: { kind: 'RefreshToken', gty, iat: now, iiat: now, exp, rotations: 0 },
+        },
+    deps.clock(),
+  )
+  if (!row) return false
+  return answerJson(response, issue(deps, { client, source: row.payload as Source, grantedScope: row.granted_scope, gty, refresh_token }))
 }
