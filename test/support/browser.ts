@@ -43,7 +43,7 @@ export const openContext = async (
     if (protocol.startsWith('http') && !origins.includes(origin)) complaints.push(`a request to ${request.url()}`)
   })
   context.on('console', (message) => {
-    if (message.type() === 'error') complaints.push(`console: ${message.text()}`)
+    if (message.type() === 'error') complaints.push(`console: ${message.text()} (${message.location().url})`)
   })
   context.on('weberror', (error) => complaints.push(`script: ${error.error().message}`))
   context.setDefaultTimeout(15_000)
