@@ -4,14 +4,15 @@
  */
 import type { FastifyRequest } from 'fastify'
 import { findToken, type TokenScope } from '#/identity/api_tokens.ts'
-import { effectiveGroups } from '#/identity/groups.ts'
+import { rulesOfUser } from '#/identity/rules.ts'
 import { sessionCookieName } from '#/identity/session_cookie.ts'
 import { findSession } from '#/identity/sessions.ts'
 import { readCookie } from '#/lib/cookie.ts'
-import { type AuthServerRef, getCaller } from '#/lib/http.ts'
+import { getCaller } from '#/lib/http.ts'
 import { Problem } from '#/lib/problem.ts'
+import { provesSameOrigin } from '#/lib/same_origin.ts'
 import type { Db } from '#/lib/sql.ts'
-import { type Grants, mayI, mayISomewhere, type Right, type RoleSpec, type Rule, rulesOf } from '#/policy/access.ts'
+import { type Grants, mayI, mayISomewhere, type Right, type RoleSpec, type Rule } from '#/policy/access.ts'
 import type { Snapshot } from '#/resources/snapshot.ts'
 
 export interface ApiCaller {
@@ -70,7 +71,7 @@ const fromToken = async ({ db }: AuthenticatorDeps, roles: Roles, authorization:
   if (!token) throw new Problem('unauthenticated', { detail: 'the token is unknown, expired, or its owner is not active' })
   const scope: readonly Rule[] = [token.scope]
   const user = token.user_id && token.username ? { user_id: token.user_id, username: token.username } : undefined
-  const grants = user ? [scope, await rulesOfUser(db, roles, user)] : [scope]
+  const grants = user ? [scope, await rulesOfUser(db, roles(), user)] : [scope]
   return {
     ...withRights(grants),
     actor: user ? user.username : `token:${token.name}`,
@@ -86,7 +87,7 @@ const fromSession = async (
   { request, value, now }: { request: FastifyRequest; value: string; now: Date },
 ): Promise<ApiCaller> => {
   const { authServer } = getCaller(request.raw)
-  if (!isSafe(request.method) && !isSameOrigin(request, authServer))
+  if (!isSafe(request.method) && !provesSameOrigin(request.headers, authServer.issuerUrl))
     throw new Problem('forbidden', { detail: 'a change with a session must come from a page of this host' })
   const session = await findSession(db, value, now)
   // The cookie of an issuer at `/` reaches those below it too, where it is not theirs.
@@ -94,15 +95,12 @@ const fromSession = async (
     throw new Problem('unauthenticated', { detail: 'the session is over' })
   const { id: user_id, username } = session.user
   return {
-    ...withRights([await rulesOfUser(db, roles, { user_id, username })]),
+    ...withRights([await rulesOfUser(db, roles(), { user_id, username })]),
     actor: username,
     user: { user_id, username },
     session: session.uid,
   }
 }
-
-const rulesOfUser = async (db: Db, roles: Roles, { user_id, username }: { user_id: string; username: string }): Promise<Rule[]> =>
-  rulesOf(roles(), { username, groups: await effectiveGroups(db, user_id) })
 
 export const withRights = (grants: Grants): Pick<ApiCaller, 'grants' | 'may' | 'require' | 'requireOfFound'> => {
   const refuse = (right: Right): never => {
@@ -130,11 +128,3 @@ export const nameOf = ({ verb, kind, namespace }: Right): string =>
   `${verb} ${kind === '*' ? 'everything' : kind}${namespace === undefined || namespace === '*' ? ' in all namespaces' : ` in namespace ${namespace}`}`
 
 const isSafe = (method: string) => method === 'GET' || method === 'HEAD'
-
-/** Sec-Fetch-Site says it where the browser sends it (Fetch Metadata); else Origin does. Neither: no page of ours, refuse. */
-const isSameOrigin = ({ headers }: FastifyRequest, { issuerUrl }: AuthServerRef): boolean => {
-  const site = headers['sec-fetch-site']
-  if (site !== undefined && site !== 'same-origin') return false
-  if (headers.origin !== undefined) return headers.origin === new URL(issuerUrl).origin
-  return site === 'same-origin'
-}

@@ -4,7 +4,7 @@
  * all that it may do, before the change and after it; the second is asked inside the transaction, and a refusal takes it back.
  */
 import { deepestNesting } from '#/identity/group_fields.ts'
-import { effectiveGroups } from '#/identity/groups.ts'
+import { rulesOfUser } from '#/identity/rules.ts'
 import { Problem } from '#/lib/problem.ts'
 import type { Db } from '#/lib/sql.ts'
 import { listNamesAbove } from '#/model/group_parents.ts'
@@ -25,7 +25,7 @@ export const openEscalation = (snapshot: Snapshot) => {
     requireHeld,
     /** The same of a user as the database has them now. */
     requireAboveUser: async (db: Db, caller: ApiCaller, user: { id: string; username: string }) =>
-      requireHeld(caller, rulesOf(roles(), { username: user.username, groups: await effectiveGroups(db, user.id) }), user.username),
+      requireHeld(caller, await rulesOfUser(db, roles(), { user_id: user.id, username: user.username }), user.username),
     /** The same of whoever is in this group. */
     requireAboveGroup: async (db: Db, caller: ApiCaller, group: { id: string; name: string }) => {
       const names = await listNamesAbove(db, group.id, deepestNesting)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { isSameOrigin } from './same_origin.ts'
+import { isSameOrigin, provesSameOrigin } from './same_origin.ts'
 
 const issuer = 'https://id.example/tenant'
 const rows: [Record<string, string>, boolean][] = [
@@ -19,3 +19,9 @@ const rows: [Record<string, string>, boolean][] = [
 ]
 for (const [headers, expected] of rows)
   test(`${JSON.stringify(headers)} ${expected ? 'may be' : 'is not'} of ours`, () => assert.equal(isSameOrigin(headers, issuer), expected))
+
+for (const [headers, expected] of rows) {
+  const says = headers.origin !== undefined || headers['sec-fetch-site'] === 'same-origin'
+  test(`${JSON.stringify(headers)} ${expected && says ? 'proves' : 'does not prove'} it`, () =>
+    assert.equal(provesSameOrigin(headers, issuer), expected && says))
+}

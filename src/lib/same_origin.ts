@@ -9,3 +9,7 @@ export const isSameOrigin = (headers: IncomingHttpHeaders, issuerUrl: string): b
   if (site !== undefined && site !== 'same-origin' && site !== 'none') return false
   return headers.origin === undefined || headers.origin === new URL(issuerUrl).origin
 }
+
+/** The stricter one, where the cookie is all that a request shows: one of the two headers has to be there and say so. */
+export const provesSameOrigin = (headers: IncomingHttpHeaders, issuerUrl: string): boolean =>
+  (headers.origin !== undefined || headers['sec-fetch-site'] === 'same-origin') && isSameOrigin(headers, issuerUrl)

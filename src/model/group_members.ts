@@ -50,8 +50,10 @@ export const deleteMemberships = (db: Db, user_id: string, group_ids: string[]) 
      where user_id = ${user_id}
        and group_id = any(${group_ids}::uuid[])`)
 
-/** `limit 1` keeps each look-up on the key of groups: a plan that cannot know how many groups there will be reads the whole table. */
-/** Names of every group a user is in, by itself or through a group in it, by name. Nesting is of bounded depth; `bound` says how deep is looked. */
+/**
+ * Names of every group a user is in, by itself or through a group in it, by name. Nesting is of bounded depth; `bound` says how deep is looked.
+ * `limit 1` keeps each look-up on the key of groups: a plan that cannot know how many groups there will be reads the whole table.
+ */
 export const listEffectiveGroups = (db: Db, user_id: string, bound: number, limit: number) =>
   db.any<{ name: string }>(sql`
     with recursive held (group_id, depth) as (
@@ -69,3 +71,21 @@ export const listEffectiveGroups = (db: Db, user_id: string, bound: number, limi
      cross join lateral (select name, name_key from groups where group_id = h.group_id limit 1) as g
      order by g.name_key
      limit ${limit}`)
+
+/** Which of these groups a user is in, by itself or through others, however many else there are. */
+export const listEffectiveGroupsNamed = (db: Db, user_id: string, bound: number, name_keys: string[]) =>
+  db.any<{ name: string }>(sql`
+    with recursive held (group_id, depth) as (
+      select group_id, 0
+        from group_members
+       where user_id = ${user_id}
+       union
+      select p.parent_id, h.depth + 1
+        from held h
+        join group_parents p on p.group_id = h.group_id
+       where h.depth < ${bound}
+    )
+    select g.name
+      from groups g
+     where g.name_key = any(${name_keys}::text[])
+       and g.group_id in (select group_id from held)`)
