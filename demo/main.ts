@@ -8,7 +8,7 @@
 import { randomBytes } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import * as client from 'openid-client'
-import { errorPage, notFoundPage, signedInPage, signedOutPage, style } from './pages.ts'
+import { errorPage, icon, notFoundPage, signedInPage, signedOutPage, style } from './pages.ts'
 
 const env = (name: string, fallback?: string): string => {
   const value = process.env[name] ?? fallback
@@ -166,6 +166,7 @@ const answer = async (request: IncomingMessage, response: ServerResponse): Promi
   if (request.method === 'POST' && request.headers['sec-fetch-site'] === 'cross-site')
     page(response, 403, errorPage({ title: 'Not from here', detail: 'That form stands on another site.' }))
   else if (what === 'GET /') home(request, response)
+  else if (what === 'GET /icon.svg') response.writeHead(200, { 'content-type': 'image/svg+xml', 'cache-control': 'max-age=300' }).end(icon)
   else if (what === 'GET /style.css')
     response.writeHead(200, { 'content-type': 'text/css; charset=utf-8', 'cache-control': 'max-age=300' }).end(style)
   else if (what === 'POST /sign-in') await signIn(response)

@@ -11,6 +11,7 @@ const page = (title: string, body: string): string => `<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>${html(title)}</title>
+<link rel="icon" href="/icon.svg" type="image/svg+xml">
 <link rel="stylesheet" href="/style.css">
 </head>
 <body>
@@ -86,6 +87,9 @@ export const errorPage = ({ title, detail }: { title: string; detail: string }):
   )
 
 export const notFoundPage = (): string => page('Nothing here', '<h1>There is nothing here</h1>\n<p><a href="/">To the start</a></p>')
+
+export const icon = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="4" fill="#0b6b4f"/><path d="M4.5 8.5 7 11l4.5-6" fill="none" stroke="#fff" stroke-width="2"/></svg>
+`
 
 export const style = `:root {
   color-scheme: light dark;
