@@ -38,8 +38,7 @@ create index grants_expires_at_idx on grants (expires_at);
 -- A grant with its living person: what nearly every request asks for in one go.
 create view grant_holders as
   select g.grant_id, g.issuer, g.payload as grant_payload, g.expires_at as grant_expires_at,
-         u.user_id, u.namespace, u.resource_name, u.username, u.email, u.email_verified, u.name, u.locale, u.attributes, u.labels,
-         u.service_account, u.updated_at
+         u.user_id, u.username, u.email, u.email_verified, u.name, u.locale, u.attributes, u.labels, u.updated_at
     from grants g
     join users u on u.user_id = g.user_id
    where u.active;

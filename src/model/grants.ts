@@ -6,8 +6,6 @@ export type StoredPayload = Record<string, unknown>
 /** The living person of a grant, as the view `grant_holders` shows them with it. */
 export interface Holder {
   user_id: string
-  namespace: string
-  resource_name: string
   username: string
   email: string | null
   email_verified: boolean
@@ -15,7 +13,6 @@ export interface Holder {
   locale: string | null
   attributes: Record<string, unknown>
   labels: Record<string, string>
-  service_account: boolean
   updated_at: Date
 }
 
@@ -108,8 +105,7 @@ export const findSessionWithGrant = (
 ) =>
   db.maybeOne<FoundSession>(sql`
     select s.uid, s.payload, s.expires_at, s.last_used_at, s.user_id as session_user_id,
-           u.user_id, u.namespace, u.resource_name, u.username, u.email, u.email_verified, u.name, u.locale, u.attributes, u.labels,
-           u.service_account, u.updated_at,
+           u.user_id, u.username, u.email, u.email_verified, u.name, u.locale, u.attributes, u.labels, u.updated_at,
            g.grant_id, g.issuer, g.payload as grant_payload, g.expires_at as grant_expires_at
       from sessions s
       left join users u on u.user_id = s.user_id and u.active
@@ -132,7 +128,7 @@ export type FoundSession = {
 /** A living person, as they would stand with a grant. */
 export const findHolder = (db: Db, user_id: string) =>
   db.maybeOne<Holder>(sql`
-    select user_id, namespace, resource_name, username, email, email_verified, name, locale, attributes, labels, service_account, updated_at
+    select user_id, username, email, email_verified, name, locale, attributes, labels, updated_at
       from users
      where user_id = ${user_id}
        and active`)
@@ -169,8 +165,7 @@ export const findHolderOfToken = (db: Db, token: TokenBelongings, now: Date) =>
 /** The same with all that claims are made of, and the scopes granted unless something was rejected. */
 export const findPersonOfToken = (db: Db, token: TokenBelongings, now: Date) =>
   db.maybeOne<Holder & { granted_scope: string | null }>(sql`
-    select u.user_id, u.namespace, u.resource_name, u.username, u.email, u.email_verified, u.name, u.locale, u.attributes, u.labels,
-           u.service_account, u.updated_at,
+    select u.user_id, u.username, u.email, u.email_verified, u.name, u.locale, u.attributes, u.labels, u.updated_at,
            case when g.payload ? 'rejected' then null else g.payload #>> '{openid,scope}' end as granted_scope
       from grants g
       join users u on u.user_id = g.user_id

@@ -54,6 +54,7 @@ const standard: Record<string, Reader> = {
   ...Object.fromEntries(
     Object.values(claimsOfScope)
       .flat()
+      .filter((name) => name !== 'groups')
       .map((name) => [name, attribute(name)]),
   ),
   name: (person) => person.name ?? text(person.attributes.name) ?? undefined,
@@ -73,6 +74,14 @@ const standard: Record<string, Reader> = {
     return formatted === undefined ? undefined : { formatted }
   },
 }
+
+/** `groups` is asked of the directory, and only when it is wanted. */
+const readersOfScope = new Map(
+  Object.entries(claimsOfScope).map(([scope, names]) => [
+    scope,
+    names.flatMap((name): [string, Reader][] => (name === 'groups' || !standard[name] ? [] : [[name, standard[name]]])),
+  ]),
+)
 
 export type Use = 'id_token' | 'userinfo' | 'access_token'
 
@@ -134,11 +143,20 @@ export const openClaims = ({ db, log }: { db: Db; log: Log }, { claimMappers }: 
     /** What a person's ID token or userinfo answer may carry. The subject is the caller's to add. */
     of: async (request: ClaimRequest & { person: Holder }): Promise<Record<string, unknown>> => {
       const claims: Record<string, unknown> = {}
-      const names = new Set([...request.scopes.flatMap((scope) => claimsOfScope[scope] ?? []), ...request.requested])
-      for (const name of names) {
-        const value = name === 'groups' ? await effectiveGroups(db, request.person.user_id) : standard[name]?.(request.person)
+      const { person, scopes, requested } = request
+      for (const scope of scopes) {
+        const readers = readersOfScope.get(scope)
+        if (readers)
+          for (const [name, read] of readers) {
+            const value = read(person)
+            if (value !== undefined) claims[name] = value
+          }
+      }
+      for (const name of requested) {
+        const value = Object.hasOwn(standard, name) ? standard[name]?.(person) : undefined
         if (value !== undefined) claims[name] = value
       }
+      if (scopes.includes('groups') || requested.includes('groups')) claims.groups = await effectiveGroups(db, person.user_id)
       if (mappers.length) await mapped(request, claims)
       return claims
     },

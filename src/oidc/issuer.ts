@@ -8,6 +8,7 @@ import { getCaller } from '#/lib/http.ts'
 import type { Outbound } from '#/lib/outbound.ts'
 import { Problem } from '#/lib/problem.ts'
 import type { ResolvedAuthServer } from '#/resources/snapshot.ts'
+import { openApplicationAccess } from './application_access.ts'
 import { redirectToGet } from './authorize_by_post.ts'
 import { readBody, replayBody } from './body.ts'
 import { openClaims } from './claims.ts'
@@ -95,6 +96,7 @@ export const openIssuer = (
       authServer,
       clients,
       claims: openClaims(deps, authServer),
+      access: openApplicationAccess(deps, authServer),
       offered,
       keyring: () => {
         if (current.validUntil <= clock()) current = keyringOf(issuerUrl, current.keys, clock())

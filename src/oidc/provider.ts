@@ -12,6 +12,7 @@ import type { Secret } from '#/lib/secret.ts'
 import type { Db } from '#/lib/sql.ts'
 import type { ResolvedAuthServer } from '#/resources/snapshot.ts'
 import { openAccounts } from './account.ts'
+import type { ApplicationAccess } from './application_access.ts'
 import { type Claims, claimsOfScope, claimsOfSignIn } from './claims.ts'
 import { type Clients, factsOf } from './clients.ts'
 import { findExistingGrant } from './consent.ts'
@@ -36,6 +37,7 @@ export interface ProviderDeps extends PageDeps, StoreDeps {
   keyring: () => Keyring
   clients: Clients
   claims: Claims
+  access: ApplicationAccess
   offered: Offered
 }
 
@@ -121,7 +123,7 @@ export const buildProvider = (deps: ProviderDeps): Provider => {
     allowOmittingSingleRegisteredRedirectUri: false,
     findAccount: openAccounts({ db: deps.db, claims }),
     loadExistingGrant: findExistingGrant(deps),
-    interactions: { url: (_context, { uid }) => interactionPath(pathPrefix, uid), policy: prompts() },
+    interactions: { url: (_context, { uid }) => interactionPath(pathPrefix, uid), policy: prompts(deps.access) },
     features: {
       devInteractions: { enabled: false },
       externalSigningSupport: { enabled: true, ack: 'experimental-01' },
@@ -212,7 +214,7 @@ const mayIntrospect = (
 const mayRevoke = (context: KoaContextWithOIDC, _client: unknown, token: { clientId?: string | undefined }) =>
   token.clientId === context.oidc.client?.clientId
 
-const prompts = () => {
+const prompts = (access: ApplicationAccess) => {
   const { Check, Prompt, base } = interactionPolicy
   const policy = base()
   const consent = policy.get('consent')
@@ -229,5 +231,16 @@ const prompts = () => {
     ),
   )
   policy.add(new Prompt({ name: 'select_account', requestable: true }), 0)
+  // Once it is known who they are, and before they are asked to agree to anything. It never prompts: it passes or throws.
+  policy.add(
+    new Prompt(
+      { name: 'access', requestable: false },
+      new Check('access', 'the person may use the application', async (context) => {
+        await access.check(context)
+        return Check.NO_NEED_TO_PROMPT
+      }),
+    ),
+    2,
+  )
   return policy
 }

@@ -35,7 +35,7 @@ export const authorization: Quick = async (deps, { request, response, form }) =>
   if (client_id === undefined || redirect_uri === undefined || scope === undefined) return false
   if (code_challenge === undefined || !challengePattern.test(code_challenge)) return false
   const client = deps.ready(client_id)
-  if (!client || !isOrdinary(client) || client.applicationType !== 'web') return false
+  if (!client || deps.access.isGuarded(client_id) || !isOrdinary(client) || client.applicationType !== 'web') return false
   if (!client.responseTypes?.includes('code') || !client.redirectUris?.includes(redirect_uri) || client.responseModes) return false
   if (client.requirePushedAuthorizationRequests || client.requireSignedRequestObject) return false
   if (client.defaultMaxAge !== undefined || client.defaultAcrValues || client.requireAuthTime) return false

@@ -11,6 +11,7 @@ import type { Client } from 'oidc-provider'
 import type { Clock } from '#/lib/clock.ts'
 import type { Log } from '#/lib/log.ts'
 import type { Db } from '#/lib/sql.ts'
+import type { ApplicationAccess } from '../application_access.ts'
 import type { Claims } from '../claims.ts'
 import type { Keyring } from '../keyring.ts'
 
@@ -21,6 +22,7 @@ export interface QuickDeps {
   issuer: string
   keyring: () => Keyring
   claims: Claims
+  access: ApplicationAccess
   /** A client that is known, in force and ready to be used; undefined when the library's way must make it first. */
   ready: (client_id: string) => Client | undefined
 }
