@@ -52,7 +52,7 @@ describe('who may use an application', () => {
   })
 
   it('refuses when the expression fails', async () => {
-    await test.apply(application('wiki', '{ when: user.attributes.clearance > 3 }') + '---' + application('second', '{}'))
+    await test.apply(`${application('wiki', '{ when: user.attributes.clearance > 3 }')}---${application('second', '{}')}`)
     assert.equal(await refusalOf(ann.cookie), 'access_denied')
   })
 
