@@ -84,6 +84,12 @@ describe('the authorization code flow', () => {
     assert.notEqual(second.body.refresh_token, first.body.refresh_token)
     assert.equal((await token(test, client, { grant_type: 'refresh_token', refresh_token: String(first.body.refresh_token) })).status, 400)
     assert.equal((await token(test, client, { grant_type: 'refresh_token', refresh_token: String(second.body.refresh_token) })).status, 400)
+    const events = await test.db.any<{ data: unknown }>({
+      name: 'reuse-events',
+      text: `select data from events where action = 'grant.revoked' and target_name = $1`,
+      values: [ann.user_id],
+    })
+    assert.ok(events.length > 0)
   })
 
   it('stores no code and no token in clear', async () => {

@@ -5,6 +5,7 @@
  * and that ends the grant and every token of it (RFC 9700 section 4.14.2, RFC 6749 section 4.1.2).
  */
 import { errors, type KoaContextWithOIDC } from 'oidc-provider'
+import { recordEvent } from '#/events/record.ts'
 import type { Clock } from '#/lib/clock.ts'
 import type { Log } from '#/lib/log.ts'
 import type { Db } from '#/lib/sql.ts'
@@ -67,10 +68,30 @@ export const consumeAtEnd = async (deps: Deps, context: KoaContextWithOIDC): Pro
   }
 }
 
-/** Ends what was used twice, with every token of it. */
-const endGrant = async ({ db, log }: Deps, { kind, grant_id }: Consuming): Promise<void> => {
+/** With its event, so that someone may ask how a token came into two hands. */
+export const endGrant = async (
+  { db, log, clock }: Deps,
+  { kind, grant_id }: Pick<Consuming, 'grant_id'> & { kind: string },
+): Promise<void> => {
   if (grant_id === undefined) return
-  const revoked = await revokeGrant(db, grant_id)
+  const now = clock()
+  const revoked = await db.transaction(async (tx) => {
+    const found = await revokeGrant(tx, grant_id)
+    if (found)
+      await recordEvent(
+        tx,
+        {
+          action: 'grant.revoked',
+          severity: 'warning',
+          actor: 'oidc',
+          target: { kind: 'User', name: found.user_id },
+          client: found.client_id,
+          data: { reason: 'used twice', what: kind },
+        },
+        now,
+      )
+    return found
+  })
   if (revoked)
     log.warn(
       { event: 'oidc.reuse.detected', kind, client_id: revoked.client_id, user_id: revoked.user_id },

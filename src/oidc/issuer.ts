@@ -18,6 +18,7 @@ import { markJwt, takesJwt } from './jwt_parameter.ts'
 import { type Keyring, keyringOf, loadKeyring } from './keyring.ts'
 import { offeredBy } from './offered.ts'
 import type { OidcDeps } from './oidc.ts'
+import { forLibrary, isOutage } from './outage.ts'
 import { buildProvider, type ProviderDeps } from './provider.ts'
 import { tryQuick } from './quick/index.ts'
 import type { QuickDeps } from './quick/quick.ts'
@@ -92,6 +93,7 @@ export const openIssuer = (
     let current = keyring
     const providerDeps: ProviderDeps = {
       ...deps,
+      db: forLibrary(deps.db),
       issuer: issuerUrl,
       authServer,
       clients,
@@ -183,14 +185,14 @@ export const openIssuer = (
       errorPage(request, response, 'invalid_request', 'this sign-in is over or was begun in another browser')
       return
     }
-    const isOutage = error instanceof Problem ? error.status === 503 : isDatabaseOutage(error)
+    const isAway = error instanceof Problem ? error.status === 503 : isOutage(error)
     deps.log.error(
       { event: 'oidc.failed', issuer: issuerUrl, 'http.request.id': getCaller(request).requestId, error: error.stack },
       'an OpenID request failed',
     )
     response.setHeader('cache-control', 'no-store')
-    if (isOutage) response.setHeader('retry-after', '5')
-    oauthError(response, isOutage ? 'temporarily_unavailable' : 'server_error', 'try again later', isOutage ? 503 : 500)
+    if (isAway) response.setHeader('retry-after', '5')
+    oauthError(response, isAway ? 'temporarily_unavailable' : 'server_error', 'try again later', isAway ? 503 : 500)
   }
 
   return {
@@ -224,13 +226,4 @@ const oauthError = (response: ServerResponse, error: string, error_description: 
     'content-length': Buffer.byteLength(body),
   })
   response.end(body)
-}
-
-/** PostgreSQL is away, or going or coming: connection errors of Node, and classes 08, 53, 57 of SQLSTATE. */
-const isDatabaseOutage = (error: Error): boolean => {
-  const { code } = error as { code?: string }
-  return (
-    (code !== undefined && (/^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOENT)$/.test(code) || /^(08|53|57)/.test(code))) ||
-    /Connection terminated|timeout exceeded when trying to connect/.test(error.message)
-  )
 }

@@ -1,10 +1,12 @@
+import { Provider } from 'oidc-provider'
 import { findGrant, type GrantWithHolder, revokeGrant, storeGrant } from '#/model/grants.ts'
+import { endGrant } from '../consumption.ts'
 import { requestMemory } from '../request_memory.ts'
 import { expiryOf, type OpenStore, secondsOf, withoutId } from './store.ts'
 
 const payloadOf = (row: GrantWithHolder) => ({ ...row.grant_payload, jti: row.grant_id, exp: secondsOf(row.grant_expires_at) })
 
-export const grantStore: OpenStore = ({ db, clock, issuer }) => ({
+export const grantStore: OpenStore = ({ db, log, clock, issuer }) => ({
   upsert: async (id, payload, expiresIn) => {
     const now = clock()
     await storeGrant(
@@ -32,7 +34,9 @@ export const grantStore: OpenStore = ({ db, clock, issuer }) => ({
     return payloadOf(row)
   },
   destroy: async (id) => {
-    await revokeGrant(db, id)
+    // At the token endpoint the library ends a grant for one reason only.
+    if (Provider.ctx?.oidc.route === 'token') await endGrant({ db, log, clock }, { kind: 'token', grant_id: id })
+    else await revokeGrant(db, id)
     requestMemory().grant = undefined
   },
 })
