@@ -150,3 +150,21 @@ export const updateSession = (
            last_used_at = ${now},
            expires_at = ${session.expires_at}
      where uid = ${session.uid}`)
+
+/**
+ * Notes the grant that a client has in a session, and the name it knows the session by. 0 when the session was ended, or when another request noted one
+ * since `seen` was read: of two windows at once one wins.
+ */
+export const claimAuthorization = (
+  db: Db,
+  { uid, client_id, seen, grantId, sid }: { uid: string; client_id: string; seen: string | null; grantId: string; sid: string },
+) =>
+  db.run(sql`
+    update sessions
+       set payload = jsonb_set(
+             case when payload ? 'authorizations' then payload else payload || '{"authorizations": {}}'::jsonb end,
+             array['authorizations', ${client_id}::text],
+             coalesce(payload -> 'authorizations' -> ${client_id}::text, '{}'::jsonb)
+               || jsonb_build_object('grantId', ${grantId}::text, 'sid', ${sid}::text))
+     where uid = ${uid}
+       and payload -> 'authorizations' -> ${client_id}::text ->> 'grantId' is not distinct from ${seen}`)

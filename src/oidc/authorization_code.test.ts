@@ -92,6 +92,14 @@ describe('the authorization code flow', () => {
     assert.ok(events.length > 0)
   })
 
+  it('ten windows that ask at once, for a client the session knows nothing of yet, all get a code that works', async () => {
+    await test.apply(clientManifest('windows'))
+    const windows = await test.credentials('windows')
+    const eve = await test.signIn('eve')
+    const codes = await Promise.all(Array.from({ length: 10 }, () => authorize(test, windows, eve.cookie)))
+    for (const code of codes) assert.equal((await exchange(test, windows, code)).status, 200)
+  })
+
   it('stores no code and no token in clear', async () => {
     const { code, verifier } = await authorize(test, client, ann.cookie)
     const { body } = await exchange(test, client, { code, verifier })

@@ -1,9 +1,12 @@
 /** Grants: what a client may do for a person in this session, out of what they agreed to now or before. */
-import type { Grant, KoaContextWithOIDC, Provider } from 'oidc-provider'
+import type { Grant, KoaContextWithOIDC, Provider, Session } from 'oidc-provider'
 import type { Clock } from '#/lib/clock.ts'
+import { randomToken } from '#/lib/crypto.ts'
 import type { Db } from '#/lib/sql.ts'
 import { uuidv7 } from '#/lib/uuid.ts'
 import { findConsent, storeConsent } from '#/model/consents.ts'
+import { revokeGrant } from '#/model/grants.ts'
+import { claimAuthorization, findSessionByUid } from '#/model/sessions.ts'
 import { factsOf } from './clients.ts'
 
 interface Deps {
@@ -30,7 +33,7 @@ type ProviderGrant = Grant & {
  * an earlier session. An operator's own application needs no one's consent: it is given what it asks for.
  */
 export const findExistingGrant =
-  ({ db, issuer }: Deps) =>
+  ({ db, clock, issuer }: Deps) =>
   async (context: KoaContextWithOIDC): Promise<Grant | undefined> => {
     const { oidc } = context
     const { client, session, account } = oidc
@@ -48,9 +51,36 @@ export const findExistingGrant =
     if (grant && covers(grant as ProviderGrant, agreed)) return grant
     const extended = grant ?? new Class({ accountId: account.accountId, clientId: client.clientId })
     add(extended, agreed)
-    await extended.save()
+    const id = await extended.save()
+    if (!grant) return await claimGrant(db, { session, Class, clientId: client.clientId, now: clock() }, extended, id)
     return extended
   }
+
+/**
+ * Two windows may ask for the same client at the same moment, before the session has a grant for it. One notes its grant, the other takes that
+ * one: a code whose grant is not the session's would be worth nothing.
+ */
+const claimGrant = async (
+  db: Db,
+  { session, Class, clientId, now }: { session: Session; Class: Provider['Grant']; clientId: string; now: Date },
+  grant: Grant,
+  grantId: string,
+): Promise<Grant> => {
+  const sid = session.sidFor(clientId) ?? randomToken(16)
+  const seen = session.grantIdFor(clientId) ?? null
+  if (await claimAuthorization(db, { uid: session.uid, client_id: clientId, seen, grantId, sid })) {
+    session.sidFor(clientId, sid)
+    return grant
+  }
+  const noted = (await findSessionByUid(db, session.uid, now))?.payload.authorizations?.[clientId] as
+    | { grantId?: string; sid?: string }
+    | undefined
+  const other = noted?.grantId === undefined ? undefined : await Class.find(noted.grantId)
+  if (!other || noted?.sid === undefined) return grant
+  await revokeGrant(db, grantId)
+  session.sidFor(clientId, noted.sid)
+  return other
+}
 
 /** All that a request asks for. */
 export const askedFor = ({ oidc }: KoaContextWithOIDC): Agreed => ({
