@@ -323,4 +323,31 @@ describe('nobody hands out more than they hold', () => {
     )
     assert.match(body[0]?.errors[0]?.detail ?? '', /right to create AuthPolicy/)
   })
+
+  it('tells nobody of what they have no right to know of, by no refusal of an apply', async () => {
+    const labels = { secret: 'yes' }
+    const path = '/api/v1/namespaces/default/claimmappers'
+    const spec = { authServerRef: { name: 'default' }, claims: [{ name: 'department', value: '"x"' }] }
+    const made = await api.call('POST', path, { metadata: { name: 'there', labels }, spec })
+    assert.equal(made.status, 201, made.text)
+    const token = await keeper()
+    const refusals = async (resourceVersion?: string) => {
+      const documents = ['there', 'nowhere'].map((name) => ({
+        apiVersion: 'signet.dev/v1alpha1',
+        kind: 'ClaimMapper',
+        metadata: { name, resourceVersion },
+        spec,
+      }))
+      const answers = documents.map((document) => api.call<{ errors: unknown }[]>('POST', '/api/v1/apply?dryRun=true', document, { token }))
+      return (await Promise.all(answers)).map(({ body }) => body[0]?.errors)
+    }
+    for (const version of [undefined, '1']) {
+      const [there, nowhere] = await refusals(version)
+      assert.deepEqual(there, nowhere)
+    }
+    const role = { apiVersion: 'signet.dev/v1alpha1', kind: 'Role', metadata: { name: 'bare' }, spec: { rules: [] } }
+    const { status, text } = await api.call('POST', '/api/v1/apply?dryRun=true&prune=secret%3Dyes', role, { token })
+    assert.equal(status, 200, text)
+    assert.doesNotMatch(text, /there/)
+  })
 })

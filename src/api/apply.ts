@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { kindNames } from '#/kinds/index.ts'
+import { type KindName, kindNames } from '#/kinds/index.ts'
 import { Problem } from '#/lib/problem.ts'
 import { mayISomewhere } from '#/policy/access.ts'
 import { applyDocuments } from '#/resources/apply.ts'
@@ -25,6 +25,9 @@ const resultSchema = z.array(
     status: z.record(z.string(), z.unknown()),
   }),
 )
+
+const mayKnowOf = (caller: ApiCaller, { kind, namespace }: { kind: KindName; namespace: string }): boolean =>
+  (['get', 'list', 'delete'] as const).some((verb) => caller.may({ verb, kind, namespace }))
 
 /** Each document asks for its own right; who has none on anything need not begin. */
 const requireAny = ({ grants }: ApiCaller) => {
@@ -57,7 +60,13 @@ export const apply = (deps: ApiDeps): Endpoint[] => {
         const results = await applyDocuments(
           deps,
           body,
-          { ...change, dryRun: query.dryRun === 'true', prune: query.prune, guard: guardOf(escalation, caller) },
+          {
+            ...change,
+            dryRun: query.dryRun === 'true',
+            prune: query.prune,
+            guard: guardOf(escalation, caller),
+            sees: (resource) => mayKnowOf(caller, resource),
+          },
           now,
         )
         return { status: results.some(({ result }) => result === 'refused') ? 422 : 200, body: results }

@@ -1,7 +1,7 @@
 import { findGroup } from '#/identity/groups.ts'
 import { findUser } from '#/identity/users.ts'
 import type { Resource } from '#/kinds/kind.ts'
-import type { Rule } from '#/policy/access.ts'
+import type { Right, Rule } from '#/policy/access.ts'
 import type { Guard } from '#/resources/attempt.ts'
 import type { ApiCaller } from './authenticate.ts'
 import type { Escalation } from './escalation.ts'
@@ -10,7 +10,7 @@ import type { Escalation } from './escalation.ts'
 export const guardOf =
   (escalation: Escalation, caller: ApiCaller): Guard =>
   async (db, { phase, verb, kind, namespace, after, id }) => {
-    if (phase === 'before') caller.require({ verb, kind, namespace })
+    if (phase === 'before') requireRight(caller, { verb, kind, namespace })
     if (kind === 'Role' && after) escalation.requireHeld(caller, rulesIn(after), `whoever has Role ${after.metadata.name}`)
     if (kind === 'User' && id !== undefined) {
       const user = await findUser(db, id)
@@ -21,6 +21,12 @@ export const guardOf =
       if (group) await escalation.requireAboveGroup(db, caller, group)
     }
   }
+
+/** Whoever has no right at all on such resources is not told by the name of the right they lack whether this one is there. */
+const requireRight = (caller: ApiCaller, right: Right) => {
+  const mayKnow = (['get', 'list', 'create', 'update', 'delete'] as const).some((verb) => caller.may({ ...right, verb }))
+  caller.require(mayKnow || right.verb === 'delete' ? right : { ...right, verb: 'create' })
+}
 
 /** As written, so without the schema's defaults. */
 const rulesIn = ({ spec }: Resource): Rule[] => {

@@ -1,5 +1,6 @@
 /** Apply: make the world as these documents say. Each document is a transaction of its own; what is there already is left alone. */
 
+import type { KindName } from '#/kinds/index.ts'
 import type { Status } from '#/kinds/kind.ts'
 import type { UserSpec } from '#/kinds/user.ts'
 import { Problem } from '#/lib/problem.ts'
@@ -29,6 +30,8 @@ export interface ApplyOptions extends ResourceChange {
   dryRun?: boolean | undefined
   /** A label selector: what it selects and no document names is deleted, unless a document was refused. */
   prune?: string | undefined
+  /** Whether who applies may know of such a resource: of others `prune` deletes none and tells nothing. Absent: of all. */
+  sees?: ((resource: { kind: KindName; namespace: string }) => boolean) | undefined
 }
 
 /** One result for each document, in their order; what was pruned follows. Throws Problem `too_large`, and `invalid` for a bad `prune`. */
@@ -210,8 +213,9 @@ const prune = async (
     checked.flatMap((item) => (item.ok ? [keyOf(item.desired.kind.kind, item.desired.namespace, item.desired.name)] : [])),
   )
   const results: ApplyResult[] = []
-  const { guard, actor, network, requestId } = options
+  const { guard, sees = () => true, actor, network, requestId } = options
   for (const { kind, namespace, name } of await findPrunable(deps.db, selector, kept)) {
+    if (!sees({ kind: kind.kind, namespace })) continue
     const about = { kind: kind.kind, namespace, name, status: {} }
     try {
       await atomically((db) => removeResource(db, deps, { kind, namespace, name }, { guard, actor, network, requestId }, now))

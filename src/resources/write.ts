@@ -30,10 +30,11 @@ export const writeDesired = async (
   const stored = await store.find(db, kind, namespace, name)
   if (stored && expect === 'new') throw new Problem('conflict', { detail: `${kind.kind} ${namespace}/${name} exists already` })
   if (!stored && expect === 'existing') throw new Problem('not_found', { detail: `there is no ${kind.kind} ${namespace}/${name}` })
-  checkVersion(desired.resourceVersion, stored?.resource)
   const attempt = { verb: stored ? 'update' : 'create', kind: kind.kind, namespace, name, before: stored?.resource } as const
   const proposed = { ...(stored?.resource ?? unborn(desired)), spec: desired.spec }
   await guard?.(db, { ...attempt, phase: 'before', after: proposed, id: stored?.id } satisfies Attempt)
+  // Only now: who may not change it is not told whether it is there.
+  checkVersion(desired.resourceVersion, stored?.resource)
   const after = await store.write(db, desired, stored, { rootSecret, change, now, joining })
   const isUnchanged = stored?.resource.metadata.resourceVersion === after.resource.metadata.resourceVersion
   if (!isUnchanged) await guard?.(db, { ...attempt, phase: 'after', after: after.resource, id: after.id } satisfies Attempt)
@@ -57,9 +58,9 @@ export const removeResource = async (
   await store.lock(db)
   const stored = await store.find(db, kind, namespace, name)
   if (!stored) throw new Problem('not_found', { detail: `there is no ${kind.kind} ${namespace}/${name}` })
-  checkVersion(resourceVersion, stored.resource)
   const attempt = { verb: 'delete', kind: kind.kind, namespace, name, before: stored.resource, after: undefined, id: stored.id } as const
   await guard?.(db, { ...attempt, phase: 'before' })
+  checkVersion(resourceVersion, stored.resource)
   await store.remove(db, stored, { rootSecret, change, now })
   await guard?.(db, { ...attempt, phase: 'after' })
 }
