@@ -59,7 +59,9 @@ export const parseRow = (row: ResourceRow): Parsed => {
 }
 
 const known = new Map<string, ParsedSpec>()
-const mostKnown = 20_000
+/** Characters of all keys together. */
+const mostKnown = 16 * 1_024 * 1_024
+let knownLength = 0
 
 /** Parsing the same text gives the same, and each change of configuration looks at all of it: so it is remembered. */
 const parseSpecText = (kind: string, text: string): ParsedSpec => {
@@ -67,8 +69,13 @@ const parseSpecText = (kind: string, text: string): ParsedSpec => {
   let parsed = known.get(key)
   if (!parsed) {
     parsed = parseSpec(kind, JSON.parse(text))
-    if (known.size >= mostKnown) known.delete(known.keys().next().value as string)
     known.set(key, parsed)
+    knownLength += key.length
+    for (const oldest of known.keys()) {
+      if (knownLength <= mostKnown) break
+      known.delete(oldest)
+      knownLength -= oldest.length
+    }
   }
   return parsed
 }
