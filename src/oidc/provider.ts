@@ -203,12 +203,14 @@ const refuse = (): never => {
 
 const isOwnScope = (scope: string) => scope === 'openid' || scope === 'offline_access' || scope in claimsOfScope
 
-/** Confidential clients may ask about any token of their issuer; public ones about their own. */
-const mayIntrospect = (
+/** Confidential clients may ask about any token of their issuer; public ones about their own. What a client that is gone or refused holds is worth nothing. */
+const mayIntrospect = async (
   context: KoaContextWithOIDC,
   client: { clientId: string; tokenEndpointAuthMethod?: string | undefined },
   token: { clientId?: string | undefined },
-) => client.tokenEndpointAuthMethod !== 'none' || token.clientId === context.oidc.client?.clientId
+) =>
+  token.clientId === context.oidc.client?.clientId ||
+  (client.tokenEndpointAuthMethod !== 'none' && (await context.oidc.provider.Client.find(String(token.clientId))) !== undefined)
 
 /** Its own tokens; of others' it learns nothing, not even that they are there. */
 const mayRevoke = (context: KoaContextWithOIDC, _client: unknown, token: { clientId?: string | undefined }) =>

@@ -93,12 +93,17 @@ const answerRegisteredErrors = (provider: Provider): void => {
   })
 }
 
+/** RFC 6749 appendix A.1. Anything else is nobody's, and PostgreSQL would not even look for some of it. */
+const clientIdPattern = /^[ -~]{1,255}$/
+
 /** From the snapshot or, where they may register themselves, from their table; never made anew for a request. */
 const findClients = (provider: Provider, deps: ProviderDeps): void => {
   const Class = clientClassOf(provider)
   const findRegistered = registeredClient(deps)
   Class.find = async (id) =>
-    typeof id === 'string' && id !== '' ? ((await deps.clients.find(Class, id)) ?? (await findRegistered(Class, id))) : undefined
+    typeof id === 'string' && clientIdPattern.test(id)
+      ? ((await deps.clients.find(Class, id)) ?? (await findRegistered(Class, id)))
+      : undefined
   Object.assign(Class.prototype, {
     compareClientSecret(this: Client, actual: string) {
       return deps.clients.hasSecret(Class, this, actual)

@@ -10,7 +10,7 @@ const parameters = new Set(['token', 'token_type_hint', ...clientParameters])
 /** A JWT access token of ours that holds (RFC 7662); whatever is not active takes the long way. */
 export const introspection: Quick = async (deps, { request, response, form }) => {
   // Signed answers (RFC 9701) are asked for by Accept.
-  if (!hasOnly(form, parameters) || request.headers.accept?.includes('introspection')) return false
+  if (!hasOnly(form, parameters) || request.headers.accept?.toLowerCase().includes('introspection')) return false
   const value = form.get('token')
   if (value === undefined || !provenClient(deps, request, form)) return false
   const claims = readAccessToken(deps.keyring(), value)

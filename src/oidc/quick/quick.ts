@@ -48,7 +48,8 @@ export const readForm = (text: string): Form | undefined => {
     if (at < 1) return undefined
     const name = decode(pair.slice(0, at))
     const value = decode(pair.slice(at + 1))
-    if (name === undefined || value === undefined || value === '' || form.has(name)) return undefined
+    // PostgreSQL keeps no NUL.
+    if (name === undefined || value === undefined || value === '' || value.includes('\0') || form.has(name)) return undefined
     form.set(name, value)
   }
   return form

@@ -33,7 +33,7 @@ export const deviceCodeStore: OpenStore = ({ db, clock, issuer, vault }) => {
       }
       if (await underGrant(updateDeviceCode(db, code))) return
       if (userCode !== undefined && payload.accountId === undefined && payload.error === undefined && !payload.inFlight)
-        await storeDeviceCode(db, { ...code, user_code_hash: sha256(userCode) })
+        await underGrant(storeDeviceCode(db, { ...code, user_code_hash: sha256(userCode) }))
     },
     find: async (id) => {
       const row = await findDeviceCode(db, { code_hash: sha256(id), issuer })

@@ -1,16 +1,18 @@
 import { errors } from 'oidc-provider'
 import { sha256 } from '#/lib/crypto.ts'
 import { consumePushedRequest, findPushedRequest, storePushedRequest } from '#/model/pushed_authorization_requests.ts'
-import { expiryOf, type OpenStore, secondsOf, withoutId } from './store.ts'
+import { expiryOf, type OpenStore, secondsOf, underGrant, withoutId } from './store.ts'
 
 export const pushedAuthorizationRequestStore: OpenStore = ({ db, clock, issuer }) => ({
   upsert: async (id, payload, expiresIn) => {
-    await storePushedRequest(db, {
-      request_hash: sha256(id),
-      issuer,
-      payload: withoutId(payload),
-      expires_at: expiryOf(payload, expiresIn, clock()),
-    })
+    await underGrant(
+      storePushedRequest(db, {
+        request_hash: sha256(id),
+        issuer,
+        payload: withoutId(payload),
+        expires_at: expiryOf(payload, expiresIn, clock()),
+      }),
+    )
   },
   find: async (id) => {
     const row = await findPushedRequest(db, { request_hash: sha256(id), issuer })

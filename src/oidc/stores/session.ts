@@ -16,7 +16,7 @@ export const sessionStore: OpenStore = ({ db, clock, issuer }) => ({
     const client_id = Provider.ctx?.query.client_id
     const row = await findSessionWithGrant(
       db,
-      { token_hash: sha256(id), issuer, client_id: typeof client_id === 'string' ? client_id : null },
+      { token_hash: sha256(id), issuer, client_id: typeof client_id === 'string' && !client_id.includes('\0') ? client_id : null },
       clock(),
     )
     if (!row) return undefined
