@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { request as rawRequest } from 'node:http'
 import { after, before, describe, it } from 'node:test'
 import { createToken, type unlimited } from '#/identity/api_tokens.ts'
 import { redirectUri } from '../../test/support/code_flow.ts'
@@ -32,6 +33,18 @@ describe('client registration', () => {
     return { status: answer.status, body: text.startsWith('{') ? JSON.parse(text) : {} }
   }
 
+  /** With the target as it is written, which fetch would tidy up. */
+  const registerAt = (path: string) =>
+    new Promise<number | undefined>((resolve, reject) => {
+      const { hostname, port } = new URL(test.issuer)
+      const asked = rawRequest({ hostname, port, path, method: 'POST', headers: { 'content-type': 'application/json' } }, (answer) => {
+        answer.resume()
+        resolve(answer.statusCode)
+      })
+      asked.on('error', reject)
+      asked.end(JSON.stringify({ redirect_uris: [redirectUri] }))
+    })
+
   it('POST /oauth2/register is not there unless a policy offers it', async () => {
     assert.equal((await register({ redirect_uris: [redirectUri] })).status, 404)
     const discovery = (await (await fetch(`${test.issuer}/.well-known/openid-configuration`)).json()) as object
@@ -41,6 +54,8 @@ describe('client registration', () => {
   it('POST /oauth2/register asks for an API token that may create clients', async () => {
     await test.apply(policy('{ enabled: true }'))
     assert.equal((await register({ redirect_uris: [redirectUri] })).status, 401)
+    for (const path of ['/oauth2/register#x', '/oauth2/Register/#', '/oauth2/register/?'])
+      assert.notEqual(await registerAt(path), 201, path)
     const make = async (scope: typeof unlimited) =>
       (await createToken(test.db, { name: 'registrar', user_id: null, scope, expires_at: null }, new Date())).token.reveal()
     assert.equal(

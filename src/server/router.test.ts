@@ -44,6 +44,8 @@ const refused: [title: string, request: IncomingMessage, status: number][] = [
   ['a host with a path', ask('/', { host: 'id.example.com/x' }), 400],
   ['a host with a user', ask('/', { host: 'a@id.example.com' }), 400],
   ['an asterisk target', ask('*', host), 400],
+  ['a fragment, where one reader of a path sees another than the next', ask('/oauth2/register#x', host), 400],
+  ['white space in the target', ask('/oauth2/register\u00a0', host), 400],
   ['an authority target', ask('id.example.com:443', host), 400],
   ['absolute form with a user', ask('http://a@id.example.com/', host), 400],
   ['X-Forwarded-Host of a stranger', ask('/', { host: 'other.example', 'x-forwarded-host': 'id.example.com' }), 421],
