@@ -48,6 +48,23 @@ describe('what PostgreSQL can not keep, and what is gone', () => {
     }
   })
 
+  it('a request does not make a session last longer', async () => {
+    const end = new Date(Date.now() + 3_600_000)
+    await test.db.run({
+      name: 'shorten',
+      text: `update sessions set expires_at = $1, last_used_at = now() - interval '1 hour' where uid = $2`,
+      values: [end, ann.uid],
+    })
+    await authorize(test, client, ann.cookie)
+    const rows = await test.db.any<{ expires_at: Date; last_used_at: Date }>({
+      name: 'ends',
+      text: 'select expires_at, last_used_at from sessions where uid = $1',
+      values: [ann.uid],
+    })
+    assert.ok(Math.abs(Number(rows[0]?.expires_at) - end.getTime()) < 2_000, String(rows[0]?.expires_at))
+    assert.ok(Date.now() - Number(rows[0]?.last_used_at) < 60_000)
+  })
+
   it('a token of a client that is gone is not active, and asking about it is no fault', async () => {
     await test.apply(clientManifest('gone'))
     const gone = await test.credentials('gone')

@@ -25,7 +25,7 @@ import { type PageDeps, showPage } from './pages.ts'
 import { registration } from './registration.ts'
 import { ProviderKey } from './signing_key.ts'
 import { openAdapter } from './stores/index.ts'
-import type { StoreDeps } from './stores/store.ts'
+import { type StoreDeps, secondsOf } from './stores/store.ts'
 import { takeOver } from './take_over.ts'
 
 export interface ProviderDeps extends PageDeps, StoreDeps {
@@ -181,7 +181,13 @@ export const buildProvider = (deps: ProviderDeps): Provider => {
       // To begin with: each refresh token that is stored makes it last as long.
       Grant: 2 * sessionSeconds,
       Interaction: 3600,
-      Session: sessionSeconds,
+      // As long as the sign-in said; nobody's for as long as a request may wait for somebody.
+      Session: (_context, session) =>
+        session.accountId === undefined
+          ? 3600
+          : session.exp === undefined
+            ? sessionSeconds
+            : Math.max(1, session.exp - secondsOf(deps.clock())),
     },
     fetch: (url, options) => deps.outbound.fetch(url, options),
     fetchResponseBodyLimits: { jwks_uri: 256 * 1024, sector_identifier_uri: 256 * 1024 },
