@@ -10,7 +10,9 @@ export const user_login: Stage = {
     const { user_id, username, amr = [] } = facts
     if (!user_id || !username) return { kind: 'denied', reason: 'access_denied' }
     const { authServer, network, requestId, userAgent } = request
-    const before = request.session ? await findSession(deps.db, request.session, now) : undefined
+    const found = request.session ? await findSession(deps.db, request.session, now) : undefined
+    // The cookie of an issuer at `/` reaches those below it too, where it is not theirs to end or to take over.
+    const before = found?.issuer === authServer.issuerUrl ? found : undefined
     const isSamePerson = before?.user.id === user_id
     if (before && !isSamePerson) await endSession(deps.db, before.uid, { actor: username, network, requestId }, now)
     const acr = '1fa'
