@@ -22,6 +22,8 @@ test('what a page is given is text, never markup, and no link but to the web', (
   assert.match(headers['content-security-policy'] ?? '', /img-src 'self' data:;/)
   const logo = pages.render('logged_out', { client: { name: 'Wiki', logo_uri: 'https://cdn.example:8443/a;b.png' } }, options)
   assert.match(logo.headers['content-security-policy'] ?? '', /img-src 'self' data: https:\/\/cdn\.example:8443;/)
+  const odd = pages.render('logged_out', { client: { name: 'Wiki', logo_uri: 'https://a;sandbox/x.png' } }, options)
+  assert.doesNotMatch(odd.headers['content-security-policy'] ?? '', /sandbox/)
 })
 
 test("an operator's template stands in for ours, and ours for one that is broken", () => {

@@ -180,7 +180,9 @@ const headers = (locale: string, pictures: readonly (string | undefined)[], form
 
 const origins = (addresses: readonly (string | undefined)[]): string[] => {
   const found = addresses.map((address) => (address ? URL.parse(address) : null)).filter((url) => url && /^https?:$/.test(url.protocol))
-  return [...new Set(found.map((url) => url?.origin ?? ''))].slice(0, 50)
+  // A host may hold `;` and `,`, which would end the directive (CSP 3 section 2.3.1).
+  const named = found.map((url) => url?.origin ?? '').filter((origin) => /^https?:\/\/[\w.:[\]-]+$/.test(origin))
+  return [...new Set(named)].slice(0, 50)
 }
 
 const readStylesheet = (templatesDir: string | undefined): Stylesheet => {
