@@ -50,6 +50,10 @@ export const factsOf = (client: Client): ClientFacts => {
   return known
 }
 
+/** Of these scopes, those that the client may have now. One that names none may have any. */
+export const stillAllowed = (client: Client, scopes: readonly string[]): string[] =>
+  client.scope ? scopes.filter((scope) => factsOf(client).scopes.includes(scope)) : [...scopes]
+
 export const setFacts = (client: Client, known: ClientFacts): void => {
   facts.set(client, known)
 }

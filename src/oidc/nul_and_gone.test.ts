@@ -65,6 +65,16 @@ describe('what PostgreSQL can not keep, and what is gone', () => {
     assert.ok(Date.now() - Number(rows[0]?.last_used_at) < 60_000)
   })
 
+  it('a scope taken from a client is gone from what its grants give, on either way', async () => {
+    await test.apply(clientManifest('less'))
+    const less = await test.credentials('less')
+    const { body } = await exchange(test, less, await authorize(test, less, ann.cookie, { scope: 'openid profile email' }))
+    await test.apply(clientManifest('less', '', 'openid, profile'))
+    const slow = await token(test, less, { grant_type: 'refresh_token', refresh_token: String(body.refresh_token), unknown: '1' })
+    const quick = await token(test, less, { grant_type: 'refresh_token', refresh_token: String(slow.body.refresh_token) })
+    assert.deepEqual([slow.body.scope, quick.body.scope], ['openid profile', 'openid profile'])
+  })
+
   it('a token of a client that is gone is not active, and asking about it is no fault', async () => {
     await test.apply(clientManifest('gone'))
     const gone = await test.credentials('gone')

@@ -1,10 +1,10 @@
 /** Where we do a step ourselves. Each says why; all of them are on the instance of one issuer, never on the library's own classes. */
 import type { EventEmitter } from 'node:events'
-import type { AccessToken, Client, ClientCredentials, KoaContextWithOIDC, OIDCContext, Provider, Session } from 'oidc-provider'
+import type { AccessToken, Client, ClientCredentials, Grant, KoaContextWithOIDC, OIDCContext, Provider, Session } from 'oidc-provider'
 import { errors, Provider as ProviderClass } from 'oidc-provider'
 import { randomToken } from '#/lib/crypto.ts'
 import { storeBackchannelLogout } from '#/model/backchannel_logouts.ts'
-import { type ClientClass, clientClassOf, factsOf } from './clients.ts'
+import { type ClientClass, clientClassOf, factsOf, stillAllowed } from './clients.ts'
 import { consumeAtEnd } from './consumption.ts'
 import { signAccessToken } from './jwt_access_token.ts'
 import { restrictDiscovery } from './offered.ts'
@@ -22,6 +22,7 @@ export const takeOver = (provider: Provider, deps: ProviderDeps): void => {
   offerTokenExchange(provider, deps)
   makeAccessTokens(provider, deps)
   keepSessionIds(provider)
+  narrowGrants(provider)
   tellOfLogout(provider, deps)
   // The types know it as read-only.
   Object.assign(provider.ReplayDetection, { unique: openReplays(deps) })
@@ -186,6 +187,19 @@ const keepSessionIds = (provider: Provider): void => {
       // The row keeps its uid and takes the new token in one statement; nothing is to be deleted first.
       delete this.oldId
       return save.call(this, ttl)
+    },
+  })
+}
+
+/** What a client may no longer ask for, it no longer gets by a grant from before either. */
+const narrowGrants = (provider: Provider): void => {
+  const { prototype } = provider.Grant
+  const { getOIDCScopeFiltered } = prototype
+  Object.assign(prototype, {
+    getOIDCScopeFiltered(this: Grant, filter: Set<string>) {
+      const granted = getOIDCScopeFiltered.call(this, filter)
+      const client = ProviderClass.ctx?.oidc.client
+      return client && client.clientId === this.clientId ? stillAllowed(client, granted.split(' ')).join(' ') : granted
     },
   })
 }

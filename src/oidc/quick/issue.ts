@@ -1,7 +1,7 @@
 /** The tokens that a person's grant gives a client: the same for a code and for a refresh token. */
 import type { Client } from 'oidc-provider'
 import { randomToken } from '#/lib/crypto.ts'
-import { factsOf } from '../clients.ts'
+import { factsOf, stillAllowed } from '../clients.ts'
 import { signIdToken } from '../id_token.ts'
 import { signAccessToken } from '../jwt_access_token.ts'
 import { type QuickDeps, secondsNow } from './quick.ts'
@@ -35,8 +35,7 @@ export const issue = (deps: QuickDeps, { client, source, grantedScope, gty, refr
   const { policy } = factsOf(client)
   const now = secondsNow(deps.clock)
   const asked = (source.scope ?? '').split(' ')
-  const scope = grantedScope
-    .split(' ')
+  const scope = stillAllowed(client, grantedScope.split(' '))
     .filter((one) => asked.includes(one))
     .join(' ')
   const { accountId = '', acr, amr, authTime, sid } = source

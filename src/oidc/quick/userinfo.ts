@@ -1,6 +1,6 @@
 import { sha256 } from '#/lib/crypto.ts'
 import { findPersonOfToken } from '#/model/grants.ts'
-import { factsOf } from '../clients.ts'
+import { factsOf, stillAllowed } from '../clients.ts'
 import { readAccessToken } from '../jwt_access_token.ts'
 import { isOrdinary } from './client.ts'
 import { answerJson, type Quick } from './quick.ts'
@@ -30,7 +30,7 @@ export const userinfo: Quick = async (deps, { request, response, form }) => {
     now,
   )
   if (!person?.granted_scope) return false
-  const granted = person.granted_scope.split(' ')
+  const granted = stillAllowed(client, person.granted_scope.split(' '))
   const scopes = claims.scope.split(' ').filter((scope) => granted.includes(scope))
   if (!scopes.includes('openid')) return false
   const answer = await deps.claims.of({ person, client, facts: factsOf(client), use: 'userinfo', scopes, requested: [] })
