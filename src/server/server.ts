@@ -140,9 +140,10 @@ interface Serving extends RouterOptions {
   answered: (part: string, status: number, seconds: number) => void
 }
 
-const serve =
-  ({ log, parts, answered, ...options }: Serving): Handle =>
-  (request, response) => {
+const serve = ({ log, parts, answered, ...options }: Serving): Handle => {
+  // Its fields are these and no others: looking through every line for secrets took longer than answering.
+  const requests = log.child({}, { redact: [] })
+  return (request, response) => {
     const began = performance.now()
     const decided = route(request, options)
     const requestId = decided.kind === 'part' ? decided.caller.requestId : decided.requestId
@@ -151,7 +152,7 @@ const serve =
       const seconds = (performance.now() - began) / 1_000
       const part = decided.kind === 'part' ? decided.part : 'none'
       answered(part, response.statusCode, seconds)
-      log.info({
+      requests.info({
         event: 'http.request',
         'http.request.method': request.method,
         // Without the query: codes, tokens and addresses of mail stand there.
@@ -172,6 +173,7 @@ const serve =
     setCaller(request, decided.caller)
     parts[decided.part](request, response)
   }
+}
 
 const pathOf = (url: string) => url.split('?', 1)[0]?.slice(0, 256)
 
