@@ -127,7 +127,7 @@ describe('signet up', () => {
     }
     const first = await startSignet({ databaseUrl: '', settings, readyWithinMs: 60_000 })
     try {
-      const printed = await until(() => /password\W+(\S{8,})/i.exec(first.logs())?.[1], { explain: () => first.logs() })
+      const printed = await until(() => /^ *password +(\S{8,})/im.exec(first.logs())?.[1], { explain: () => first.logs() })
       assert.ok(first.logs().includes(first.issuer))
       assert.match(first.logs(), /\badmin\b/)
       const visitor = newVisitor(first.issuer)
