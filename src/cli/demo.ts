@@ -3,12 +3,13 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Settings } from '#/lib/config.ts'
+import { type Settings, settingsTable } from '#/lib/config.ts'
 import type { Log } from '#/lib/log.ts'
 import { findOwnerToken } from './data_dir.ts'
 
 const folder = join(import.meta.dirname, '..', '..', 'demo')
-const address = 'http://localhost:9001'
+/** What the manifest says, which is right for whoever applies it by hand and starts the application by its defaults. */
+const manifestAddress = `http://localhost:${settingsTable.DEMO_PORT.default}/`
 const client = { namespace: 'default', name: 'demo' }
 
 export interface Demo {
@@ -17,6 +18,7 @@ export interface Demo {
 }
 
 export const startDemo = async ({ settings, log }: { settings: Settings; log: Log }): Promise<Demo> => {
+  const address = `http://localhost:${settings.DEMO_PORT}`
   const token = findOwnerToken(settings.DATA_DIR)
   if (!token) throw new Error(`There is no token in ${settings.DATA_DIR}, so the demo can't be registered.`)
   const call = async (method: string, path: string, body?: string): Promise<unknown> => {
@@ -34,7 +36,8 @@ export const startDemo = async ({ settings, log }: { settings: Settings; log: Lo
       throw new Error(`The demo could not be registered: ${method} ${path} answered ${response.status}: ${text.slice(0, 1_000)}`)
     return JSON.parse(text)
   }
-  await call('POST', '/api/v1/apply', readFileSync(join(folder, 'manifest.yaml'), 'utf8'))
+  const manifest = readFileSync(join(folder, 'manifest.yaml'), 'utf8').replaceAll(manifestAddress, `${address}/`)
+  await call('POST', '/api/v1/apply', manifest)
   const credentials = (await call('GET', `/api/v1/namespaces/${client.namespace}/authclients/${client.name}/credentials`)) as {
     client_id: string
     client_secret: string

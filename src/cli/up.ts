@@ -106,7 +106,7 @@ export const command: Command = {
 Server and worker in one process, with an embedded PostgreSQL in DATA_DIR unless DATABASE_URL names another.
 The first start makes the user admin and prints the password.
 
-  --demo                         also start a small application that signs people in, on port 9001
+  --demo                         also start a small application that signs people in, on DEMO_PORT (9001)
   --auth-server NAMESPACE/NAME   answer for this AuthServer only`,
   run: async (args, env) => {
     const { settings, own } = parseProcessFlags(args, { demo: { type: 'boolean' }, 'auth-server': { type: 'string' } })

@@ -29,6 +29,12 @@ describe('settings', () => {
       assert.equal(settings[name], undefined)
   })
 
+  test('DEMO_PORT is a port that can be told beforehand', () => {
+    assert.equal(readSettings({}).DEMO_PORT, 9001)
+    assert.equal(readSettings({}, { 'demo-port': '9002' }).DEMO_PORT, 9002)
+    assert.deepEqual(mistakesOf({ SIGNET_DEMO_PORT: '0' }), ['SIGNET_DEMO_PORT: wants a port from 1 to 65535'])
+  })
+
   test('BASE_URL follows PORT', () => {
     assert.equal(readSettings({ SIGNET_PORT: '8080' }).BASE_URL, 'http://localhost:8080')
   })

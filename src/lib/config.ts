@@ -29,6 +29,8 @@ const port = (value: string) => {
   const number = Number(value)
   return /^\d{1,5}$/.test(value) && number <= 65_535 ? number : wrong('wants a port from 0 to 65535 (0: any free one)')
 }
+/** A port whose number other people have to know beforehand. */
+const ownPort = (value: string) => port(value) || wrong('wants a port from 1 to 65535')
 const httpUrl = (value: string) => {
   const url = URL.canParse(value) ? new URL(value) : undefined
   if (!url || !/^https?:$/.test(url.protocol) || url.search || url.hash || url.username)
@@ -88,6 +90,7 @@ export const settingsTable = {
   MAIL_FROM: row(text, undefined, 'Sender of our mail.'),
   METRICS_PORT: row(port, '9300', 'Port of /metrics.'),
   RPC_PORT: row(port, '9443', 'Port of gRPC.'),
+  DEMO_PORT: row(ownPort, '9001', 'Port of the demo application of `up --demo`.'),
   TRUSTED_PROXIES: row(networks, '', 'Addresses or networks whose X-Forwarded headers are believed.'),
   OUTBOUND_ALLOW: row(
     networks,
@@ -109,6 +112,7 @@ type AlwaysSet =
   | 'DATABASE_CONNECTIONS'
   | 'METRICS_PORT'
   | 'RPC_PORT'
+  | 'DEMO_PORT'
   | 'TRUSTED_PROXIES'
   | 'LOG_LEVEL'
   | 'BASE_URL'

@@ -4,15 +4,17 @@ import { after, before, describe, test } from 'node:test'
 import type { Browser } from 'playwright-core'
 import { openBrowser, openContext } from '../support/browser.ts'
 import { needs } from '../support/needs.ts'
+import { freePort } from '../support/postgres.ts'
 import { type Signet, startSignet, until } from '../support/signet.ts'
-
-const demo = 'http://localhost:9001'
 
 describe('the demo application in Chromium', needs('chromium'), () => {
   let signet: Signet
   let browser: Browser
+  let demo: string
   before(async () => {
-    signet = await startSignet({ flags: ['--demo'] })
+    const port = await freePort()
+    demo = `http://localhost:${port}`
+    signet = await startSignet({ flags: ['--demo', '--demo-port', String(port)] })
     browser = await openBrowser()
     await until(() =>
       fetch(demo).then(
