@@ -3,6 +3,7 @@
 import type { KindName } from '#/kinds/index.ts'
 import type { Status } from '#/kinds/kind.ts'
 import type { UserSpec } from '#/kinds/user.ts'
+import { openPauses } from '#/lib/pauses.ts'
 import { Problem } from '#/lib/problem.ts'
 import { type Db, sql } from '#/lib/sql.ts'
 import type { ResourceChange, ResourceDeps } from './attempt.ts'
@@ -34,13 +35,14 @@ export interface ApplyOptions extends ResourceChange {
   sees?: ((resource: { kind: KindName; namespace: string }) => boolean) | undefined
 }
 
-/** One result for each document, in their order; what was pruned follows. Throws Problem `too_large`, and `invalid` for a bad `prune`. */
-export const applyDocuments = (
+/** One result for each document, in their order; what was pruned follows. Throws Problem `too_large`, `unavailable`, and `invalid` for a bad `prune`. */
+export const applyDocuments = async (
   deps: ResourceDeps,
   source: string | readonly unknown[],
   options: ApplyOptions,
   now: Date,
-): Promise<ApplyResult[]> => applyManifests(deps, typeof source === 'string' ? parseManifests(source) : manifestsOf(source), options, now)
+): Promise<ApplyResult[]> =>
+  applyManifests(deps, typeof source === 'string' ? await parseManifests(source) : manifestsOf(source), options, now)
 
 /** The same for manifests that were read already. */
 export const applyManifests = async (
@@ -49,7 +51,7 @@ export const applyManifests = async (
   options: ApplyOptions,
   now: Date,
 ): Promise<ApplyResult[]> => {
-  const checked = refuseRepeated(manifests.map(checkManifest))
+  const checked = refuseRepeated(await checkManifests(manifests))
   const selector = options.prune === undefined ? undefined : parsePruneSelector(options.prune)
   const perform = async (db: Db, atomically: Atomically) => {
     const results = await applyChecked({ ...deps, db }, { manifests, checked, atomically }, options, now)
@@ -64,6 +66,16 @@ export const applyManifests = async (
 
 /** All of a document or nothing. */
 type Atomically = <Result>(work: (db: Db) => Promise<Result>) => Promise<Result>
+
+const checkManifests = async (manifests: readonly Manifest[]): Promise<Checked[]> => {
+  const checked: Checked[] = []
+  const pause = openPauses()
+  for (const manifest of manifests) {
+    checked.push(checkManifest(manifest))
+    await pause()
+  }
+  return checked
+}
 
 const checkManifest = ({ value, errors }: Manifest): Checked =>
   errors.length ? { ok: false, kind: '', namespace: '', name: '', errors } : checkResource(value)

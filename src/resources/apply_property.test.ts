@@ -77,9 +77,9 @@ test('property: any document gets a result, and a refused one errors with pointe
   )
 })
 
-test('property: any text is read as manifests, or each mistake has a detail', () => {
-  fc.assert(
-    fc.property(
+test('property: any text is read as manifests, or each mistake has a detail', async () => {
+  await fc.assert(
+    fc.asyncProperty(
       fc.oneof(
         fc.string({ unit: 'binary', maxLength: 200 }),
         fc
@@ -89,8 +89,8 @@ test('property: any text is read as manifests, or each mistake has a detail', ()
           )
           .map((parts) => parts.join('')),
       ),
-      (text) => {
-        for (const { errors, lineOf } of parseManifests(text)) {
+      async (text) => {
+        for (const { errors, lineOf } of await parseManifests(text)) {
           for (const { detail } of errors) assert.ok(detail)
           const line = lineOf('/spec/scopes/0')
           assert.ok(line === undefined || line >= 1)
@@ -101,7 +101,7 @@ test('property: any text is read as manifests, or each mistake has a detail', ()
   )
 })
 
-test('brackets nested without end are refused, not a crash', () => {
+test('brackets nested without end are refused, not a crash', async () => {
   for (const text of ['['.repeat(200_000), '{a: '.repeat(50_000), `${'- '.repeat(50_000)}x`])
-    assert.ok(parseManifests(text).every(({ errors }) => errors.length > 0))
+    assert.ok((await parseManifests(text)).every(({ errors }) => errors.length > 0))
 })

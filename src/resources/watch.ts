@@ -135,7 +135,7 @@ const applyFiles = async (deps: WatchDeps, folder: string, files: ManifestFile[]
       faults.push({ file, pointer: '', detail: `is larger than ${largestText} bytes`, resource: '' })
       continue
     }
-    for (const manifest of parseManifests(await readFile(path, 'utf8'))) {
+    for (const manifest of await parseManifests(await readFile(path, 'utf8'))) {
       manifests.push(manifest)
       sources.push(file)
     }
