@@ -207,6 +207,17 @@ describe('sessions', () => {
     assert.equal(read.status, 200)
   })
 
+  it('tell at /api/v1/me who it is and how they signed in, which a token cannot', async () => {
+    const fay = await person('fay')
+    const { status, body } = await api.call<Record<string, unknown>>('GET', '/api/v1/me', undefined, await session(fay, 'fay'))
+    assert.equal(status, 200)
+    const { session: signedIn, ...shown } = body as { session: { acr: string; amr: string[]; authTime: string } }
+    assert.deepEqual(shown, (await api.call('GET', `/api/v1/users/${fay}`)).body)
+    assert.deepEqual([signedIn.acr, signedIn.amr], ['1fa', ['pwd']])
+    assert.ok(Math.abs(Date.parse(signedIn.authTime) - Date.now()) < 60_000)
+    for (const token of [api.full, null]) assert.equal((await api.call('GET', '/api/v1/me', undefined, { token })).status, 401)
+  })
+
   it('of another issuer are no session here', async () => {
     const emil = await person('emil')
     await role('emil', { rules: [{ kinds: ['groups'], verbs: ['*'] }], subjects: { users: ['emil'] } })

@@ -6,7 +6,7 @@ import type { FastifyRequest } from 'fastify'
 import { findToken, type TokenScope } from '#/identity/api_tokens.ts'
 import { rulesOfUser } from '#/identity/rules.ts'
 import { sessionCookieName } from '#/identity/session_cookie.ts'
-import { findSession } from '#/identity/sessions.ts'
+import { findSession, type SessionOfPerson } from '#/identity/sessions.ts'
 import { readCookie } from '#/lib/cookie.ts'
 import { getCaller } from '#/lib/http.ts'
 import { Problem } from '#/lib/problem.ts'
@@ -26,7 +26,7 @@ export interface ApiCaller {
   /** When that token ends; undefined: never. */
   expiresAt?: Date
   /** The session they came with. */
-  session?: string
+  session?: SessionOfPerson
   may(right: Right): boolean
   /** Throws `forbidden`, naming what is missing. */
   require(right: Right): void
@@ -48,6 +48,12 @@ export const openAuthenticator = (deps: AuthenticatorDeps) => {
     if (value === undefined) throw new Problem('unauthenticated')
     return fromSession(deps, rolesOf, { request, value, now })
   }
+}
+
+/** For what only a person at a browser can be asked. */
+export const getSession = ({ session }: ApiCaller): SessionOfPerson => {
+  if (!session) throw new Problem('unauthenticated', { detail: 'sign in at /flow/authentication' })
+  return session
 }
 
 /** The specs of all Roles, collected once a change of configuration. */
@@ -98,7 +104,7 @@ const fromSession = async (
     ...withRights([await rulesOfUser(db, roles(), { user_id, username })]),
     actor: username,
     user: { user_id, username },
-    session: session.uid,
+    session,
   }
 }
 

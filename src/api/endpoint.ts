@@ -39,8 +39,11 @@ export interface Answer {
   body?: unknown
 }
 
-/** `signed_in`: any caller; the handler asks for the rights itself, since they depend on what is in the body or in the database. */
-export type Access<Params> = 'public' | 'signed_in' | Right | ((params: Params) => Right)
+/**
+ * `signed_in`: any caller; the handler asks for the rights itself, since they depend on what is in the body or in the database.
+ * `session`: a person at a browser, whom the handler takes by `getSession`.
+ */
+export type Access<Params> = 'public' | 'signed_in' | 'session' | Right | ((params: Params) => Right)
 
 export interface AnswerDoc {
   description: string
@@ -77,6 +80,9 @@ export interface Endpoint extends Omit<Definition<Shape, Shape, z.ZodType>, 'han
   handle: (input: Input<unknown, unknown, unknown>) => Promise<Answer>
 }
 
+/** What openapi.json says of an endpoint, whoever serves it. */
+export type DescribedEndpoint = Omit<Endpoint, 'handle'>
+
 export const endpoint = <Params extends Shape = Shape, Query extends Shape = Shape, Body extends z.ZodType = z.ZodUndefined>(
   definition: Definition<Params, Query, Body>,
 ): Endpoint =>
@@ -104,8 +110,7 @@ export const addEndpoint = (app: FastifyInstance, { clock, authenticate }: Endpo
       const http = getCaller(request.raw)
       const caller = access === 'public' ? anonymous : await authenticate(request, now)
       const params = parsePath(paramsSchema, request.params)
-      if (access !== 'public' && access !== 'signed_in')
-        caller.require(typeof access === 'function' ? access(params as Record<string, never>) : access)
+      if (typeof access !== 'string') caller.require(typeof access === 'function' ? access(params as Record<string, never>) : access)
       const query = parse(querySchema, request.query)
       const body = bodyDoc ? parseBody(bodyDoc, request) : undefined
       const answer = await handle({

@@ -79,6 +79,40 @@ describe('/api/openapi.json', () => {
       for (const name of required) assert.ok(name in body, `${path} ${name}`)
     }
   })
+
+  it('has what a flow answers: a challenge, its refusal, its end', async () => {
+    const path = '/api/v1/flows/{name}'
+    const alternatives = (method: string, status: string): JsonSchema[] => {
+      const [content] = Object.values(document.paths[path]?.[method]?.responses[status]?.content ?? {})
+      return (content?.schema as { anyOf: JsonSchema[] } | undefined)?.anyOf ?? assert.fail(`${method} ${status}`)
+    }
+    const isOneOf = (body: Record<string, unknown>, schemas: JsonSchema[]) =>
+      schemas.some((schema) => {
+        const { properties, required } = schema as { properties: Record<string, { const?: unknown }>; required: string[] }
+        const isKnown = ([name, value]: [string, unknown]) =>
+          name in properties && [undefined, value].includes(properties[name]?.const as never)
+        return required.every((name) => name in body) && Object.entries(body).every(isKnown)
+      })
+    const address = path.replace('{name}', 'authentication')
+    const begun = await api.call<{ attempt: string }>('GET', address, undefined, { token: null })
+    assert.ok(isOneOf(begun.body, alternatives('get', '200')), begun.text)
+    const cookie = begun.headers['set-cookie']?.split(';')[0] ?? ''
+    const post = (body: object) =>
+      api.call<Record<string, unknown>>('POST', address, { attempt: begun.body.attempt, ...body }, { token: null, headers: { cookie } })
+    const [challenge = {}] = alternatives('post', '200')
+    const asked = await post({ stage: 'identification', username: 'nobody' })
+    assert.ok(isOneOf(asked.body, [challenge]), asked.text)
+    const [problemWithChallenge = {}] = alternatives('post', '400')
+    const wrong = await post({ stage: 'password', password: 'wrong' })
+    assert.equal(wrong.status, 400)
+    assert.ok(isOneOf(wrong.body, [problemWithChallenge]), wrong.text)
+    const declined = await post({ stage: 'password', decline: true })
+    assert.ok(!isOneOf(declined.body, [challenge]) && isOneOf(declined.body, alternatives('post', '200')), declined.text)
+    const [, problemAlone = {}] = alternatives('post', '400')
+    const malformed = await post({ stage: 1 })
+    assert.equal(malformed.status, 400)
+    assert.ok(isOneOf(malformed.body, [problemAlone]), malformed.text)
+  })
 })
 
 describe('/api/docs', () => {
@@ -188,6 +222,8 @@ const textFor = (name: string, pattern: string | undefined): fc.Arbitrary<unknow
     issuerUrl: ['https://a.example', 'http://localhost:9000/b'],
     scopes: ['openid', 'profile'],
     expression: ['user.name', '1 +'],
+    attempt: [there.attempt ?? ''],
+    stage: ['identification', 'password'],
   }
   const plain = known[name] ?? ['https://a.example/cb', '15m', 'a@example.org', 'openid', '*']
   return fc.oneof(fc.constantFrom(...plain), ...(pattern ? [fc.stringMatching(new RegExp(pattern))] : []))
@@ -198,6 +234,7 @@ const encode = (text: string) => encodeURIComponent(text.toWellFormed())
 /** Things that are there, so that what comes after finding them is reached. */
 const there: Record<string, string> = {}
 const known = (name: string, path: string): string[] => {
+  if (path.includes('/flows/')) return ['authentication', 'authorization', 'invalidation']
   if (name === 'namespace') return ['default', 'default', 'default', 'team-a', '*']
   if (name === 'id') return [there[path.split('/')[3] ?? ''] ?? '']
   return ['one', 'two', 'three']
@@ -240,7 +277,10 @@ const requestTo = (path: string, method: string, { parameters, requestBody }: Op
     ),
     body: content ? near(content.schema, '') : fc.constant(undefined),
     contentType: fc.constant(contentType ?? 'application/json'),
-    headers: fc.record({ 'if-match': fc.stringMatching(/^[!-~]{0,20}$/) }, { requiredKeys: [] }),
+    headers: fc.record(
+      { cookie: fc.constant(there.cookie ?? ''), 'if-match': fc.stringMatching(/^[!-~]{0,20}$/) },
+      { requiredKeys: ['cookie'] },
+    ),
   })
 }
 
@@ -257,6 +297,9 @@ describe('every operation', () => {
     await api.call('POST', `${path}/authservers`, { metadata: { name: 'one' }, spec: { issuerUrl } })
     const client = { authServerRef: { name: 'one' }, redirectUris: ['https://a.example/cb'], scopes: ['openid'] }
     await api.call('POST', `${path}/authclients`, { metadata: { name: 'one' }, spec: client })
+    const begun = await api.call<{ attempt: string }>('GET', '/api/v1/flows/authentication', undefined, { token: null })
+    there.attempt = begun.body.attempt
+    there.cookie = begun.headers['set-cookie']?.split(';')[0] ?? ''
   })
 
   it('answers anything at all with a registered status, a problem where it refuses, and never a 5xx', async () => {

@@ -4,8 +4,9 @@ import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 import { kinds } from '#/kinds/index.ts'
 import type { Kind } from '#/kinds/kind.ts'
-import { problemContentType } from '#/lib/problem_document.ts'
-import { type Endpoint, endpoint } from './endpoint.ts'
+import { problemContentType, problemSchema } from '#/lib/problem_document.ts'
+import { type DescribedEndpoint, type Endpoint, endpoint } from './endpoint.ts'
+import { flows } from './flows.ts'
 import { renderReference } from './reference_page.ts'
 import { anyResource, anyResourceList } from './resource_schema.ts'
 
@@ -45,28 +46,6 @@ export const jsonSchemaOf = (schema: z.ZodType, io: 'input' | 'output'): JsonSch
     },
   })
   return json
-}
-
-const problemSchema: JsonSchema = {
-  type: 'object',
-  description: 'RFC 9457.',
-  required: ['type', 'title', 'status', 'code', 'detail'],
-  properties: {
-    type: { type: 'string' },
-    title: { type: 'string' },
-    status: { type: 'integer' },
-    code: { type: 'string' },
-    detail: { type: 'string' },
-    instance: { type: 'string', description: 'Names the request in our log.' },
-    errors: {
-      type: 'array',
-      items: {
-        type: 'object',
-        required: ['pointer', 'detail'],
-        properties: { pointer: { type: 'string', description: 'JSON pointer (RFC 6901) into what was sent.' }, detail: { type: 'string' } },
-      },
-    },
-  },
 }
 
 const text: JsonSchema = { type: 'string' }
@@ -117,7 +96,7 @@ const parametersOf = (schema: z.ZodObject | undefined, place: 'path' | 'query'):
     return { name, in: place, required, ...(typeof description === 'string' ? { description } : {}), schema: json }
   })
 
-const operationOf = (definition: Endpoint, kind: Kind | undefined): Operation => {
+const operationOf = (definition: DescribedEndpoint, kind: Kind | undefined): Operation => {
   const { method, path, tag, summary, access, params, query, body, answers } = definition
   const named = path.replace('/v1/', '').replace('{plural}', kind?.plural ?? '')
   const bodySchema = body && schemaFor(body.doc ?? body.schema, 'input', kind)
@@ -148,9 +127,12 @@ const operationOf = (definition: Endpoint, kind: Kind | undefined): Operation =>
       ),
       default: { description: 'Refused.', content: { [problemType]: { schema: ref('Problem') } } },
     },
-    security: access === 'public' ? [] : [{ token: [] }, { session: [] }],
+    security: securityOf(access),
   }
 }
+
+const securityOf = (access: DescribedEndpoint['access']): Operation['security'] =>
+  access === 'public' ? [] : access === 'session' ? [{ session: [] }] : [{ token: [] }, { session: [] }]
 
 const problemType = problemContentType.split(';')[0] ?? ''
 
@@ -159,7 +141,7 @@ export const describe = (endpoints: readonly Endpoint[], server: string): OpenAp
   const add = (path: string, method: string, operation: Operation) => {
     paths[path] = { ...paths[path], [method.toLowerCase()]: operation }
   }
-  for (const definition of endpoints) {
+  for (const definition of [...endpoints, ...flows]) {
     const path = `/api${definition.path}`
     if (!definition.path.includes('{plural}')) add(path, definition.method, operationOf(definition, undefined))
     else
@@ -180,7 +162,7 @@ export const describe = (endpoints: readonly Endpoint[], server: string): OpenAp
     paths,
     components: {
       schemas: {
-        Problem: problemSchema,
+        Problem: jsonSchemaOf(problemSchema, 'output'),
         ...Object.fromEntries(Object.values(kinds).map((kind) => [kind.kind, resourceSchema(kind)])),
       },
       securitySchemes: {

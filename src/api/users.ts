@@ -16,7 +16,7 @@ import { listOf, listQuery } from './list.ts'
 
 const text = z.string().nullable()
 
-const userSchema = z.strictObject({
+export const userSchema = z.strictObject({
   id: z.uuid(),
   username: z.string().describe('Unique without regard to case.'),
   email: text,
@@ -68,7 +68,7 @@ const consentSchema = z.strictObject({
 const idParams = z.strictObject({ id: z.string().max(100) })
 const sessionParams = idParams.extend({ session: z.string().min(1).max(200) })
 
-const shown = ({ metadata, ...user }: User) => user
+export const shownUser = ({ metadata, ...user }: User) => user
 const etag = (user: User) => ({ etag: `"${user.resourceVersion}"` })
 
 const tag = 'users'
@@ -105,7 +105,7 @@ export const users = ({ db, snapshot, passwords }: ApiDeps): Endpoint[] => {
       answers: { 200: { description: 'A page of users.', schema: listOf(userSchema) } },
       handle: async ({ query }) => {
         const { items, next } = await listUsers(db, query)
-        return { body: { items: items.map(shown), next } }
+        return { body: { items: items.map(shownUser), next } }
       },
     }),
     endpoint({
@@ -133,7 +133,7 @@ export const users = ({ db, snapshot, passwords }: ApiDeps): Endpoint[] => {
           await escalation.requireAboveUser(tx, caller, created)
           return created
         })
-        return { status: 201, headers: { location: address(`/api/v1/users/${user.id}`), ...etag(user) }, body: shown(user) }
+        return { status: 201, headers: { location: address(`/api/v1/users/${user.id}`), ...etag(user) }, body: shownUser(user) }
       },
     }),
     endpoint({
@@ -146,7 +146,7 @@ export const users = ({ db, snapshot, passwords }: ApiDeps): Endpoint[] => {
       answers: { 200: { description: 'The user.', schema: userSchema } },
       handle: async ({ params: { id }, caller }) => {
         const user = await findFor(caller, id, { verb: 'get', kind: 'users' })
-        return { headers: etag(user), body: shown(user) }
+        return { headers: etag(user), body: shownUser(user) }
       },
     }),
     endpoint({
@@ -169,7 +169,7 @@ export const users = ({ db, snapshot, passwords }: ApiDeps): Endpoint[] => {
           await escalation.requireAboveUser(tx, caller, updated)
           return updated
         })
-        return { headers: etag(user), body: shown(user) }
+        return { headers: etag(user), body: shownUser(user) }
       },
     }),
     endpoint({

@@ -3,6 +3,7 @@ import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { Problem } from '#/lib/problem.ts'
 import { answerWithProblems, sendProblem } from '#/lib/problem_reply.ts'
 import { beginAttempt } from './attempts.ts'
+import type { FlowAnswer, RefusedMembers } from './challenge.ts'
 import { getFlow, postAttempt, type Step, showAttempt } from './executor.ts'
 import {
   localesOf,
@@ -30,19 +31,19 @@ export const jsonRoutes =
     const send = (request: FastifyRequest, reply: FastifyReply, step: Step, flowRequest: FlowRequest, now: Date) => {
       setSession(reply, step, flowRequest, now)
       reply.header('cache-control', 'no-store')
-      if (step.kind === 'done') return reply.send({ stage: 'done', next: step.next })
-      if (step.kind === 'deny')
-        return reply.send({ stage: 'deny', reason: step.reason, ...(step.isBegunForOther ? { next: step.next } : {}) })
+      const answer = (body: FlowAnswer) => reply.send(body)
+      if (step.kind === 'done') return answer({ stage: 'done', next: step.next })
+      if (step.kind === 'deny') return answer({ stage: 'deny', reason: step.reason, ...(step.isBegunForOther ? { next: step.next } : {}) })
       const challenge = challengeOf(step, deps.pages, localesOf(step, request))
-      if (step.kind === 'ask') return reply.send(challenge)
+      if (step.kind === 'ask') return answer(challenge)
       const { retryAfter } = step
       const problem = new Problem(step.reason === 'LockedOut' ? 'too_many_requests' : 'bad_request', {
         detail: challenge.errors[0]?.detail ?? step.reason,
         errors: challenge.errors,
         ...(retryAfter === undefined ? {} : { retryAfter }),
       })
-      // The challenge's members stand beside those of the problem too, so that a front end reads every answer alike.
-      return sendProblem(reply, problem, flowRequest.requestId, { ...challenge, challenge })
+      const beside: RefusedMembers = { ...challenge, challenge }
+      return sendProblem(reply, problem, flowRequest.requestId, beside)
     }
 
     app.get<{ Params: Params; Querystring: Query }>(path, async (request, reply) => {

@@ -7,6 +7,7 @@ import type { Clock } from '#/lib/clock.ts'
 import type { AuthServerRef } from '#/lib/http.ts'
 import type { Log } from '#/lib/log.ts'
 import type { Db } from '#/lib/sql.ts'
+import type { ChallengeField } from './challenge.ts'
 
 export interface FlowDeps {
   db: Db
@@ -78,14 +79,9 @@ export interface StageInput<Settings = StageSettings> {
 export type StageSettings = Record<string, unknown>
 
 /** One thing that is asked. Its label is `field.{name}` in the message catalogue. */
-export interface Field {
-  name: string
-  type: 'text' | 'password' | 'email' | 'checkbox' | 'hidden'
-  required: boolean
-  value?: string
+export interface Field extends Omit<ChallengeField, 'label'> {
   /** HTML's autofill detail token. */
   autocomplete?: string
-  options?: { value: string; label: string }[]
 }
 
 /** `detail` is a key of the message catalogue. */

@@ -1,24 +1,7 @@
 /** A step as a challenge for JSON, and as what its page is given. Both come from the same, so that no front end knows more than another. */
-import type { FieldError } from '#/lib/problem.ts'
+import type { Challenge, ChallengeField } from './challenge.ts'
 import type { Step } from './executor.ts'
 import type { PageRenderer, ShownClient } from './pages.ts'
-
-export interface Challenge {
-  attempt: string
-  flow: string
-  stage: string
-  fields: ChallengeField[]
-  errors: FieldError[]
-}
-
-export interface ChallengeField {
-  name: string
-  type: string
-  label: string
-  required: boolean
-  value?: string
-  options?: { value: string; label: string }[]
-}
 
 export interface StagePage {
   action: string

@@ -1,5 +1,6 @@
 /** Any error as a Problem, and a Problem as the document that leaves (RFC 9457). Nothing but a Problem's own words leaves. */
-import { Problem, type ProblemCode, problems } from './problem.ts'
+import { z } from 'zod'
+import { type FieldError, Problem, type ProblemCode, problems } from './problem.ts'
 
 export const problemContentType = 'application/problem+json; charset=utf-8'
 
@@ -44,15 +45,24 @@ export const toProblem = (error: unknown): Problem => {
   return new Problem('internal', { log: message ?? String(error), cause: error })
 }
 
-export interface ProblemDocument {
-  type: string
-  title: string
-  status: number
-  code: ProblemCode
-  detail: string
-  instance?: string
-  errors?: { pointer: string; detail: string }[]
-}
+export const fieldErrorSchema = z.strictObject({
+  pointer: z.string().describe('JSON pointer (RFC 6901) into what was sent.'),
+  detail: z.string(),
+}) satisfies z.ZodType<FieldError>
+
+export const problemSchema = z
+  .looseObject({
+    type: z.string(),
+    title: z.string(),
+    status: z.int().min(400).max(599),
+    code: z.enum(Object.keys(problems) as ProblemCode[]),
+    detail: z.string(),
+    instance: z.exactOptional(z.string()).describe('Names the request in our log.'),
+    errors: z.exactOptional(z.array(fieldErrorSchema)),
+  })
+  .describe('RFC 9457.')
+
+export type ProblemDocument = z.output<typeof problemSchema>
 
 export const problemDocument = (problem: Problem, requestId: string | undefined): ProblemDocument => ({
   type: 'about:blank',

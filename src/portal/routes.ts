@@ -12,13 +12,12 @@ import { getCaller } from '#/lib/http.ts'
 import type { Log } from '#/lib/log.ts'
 import { Problem } from '#/lib/problem.ts'
 import { toProblem } from '#/lib/problem_document.ts'
-import { answerWithProblems, logProblem, setRetryAfter } from '#/lib/problem_reply.ts'
+import { logProblem, setRetryAfter } from '#/lib/problem_reply.ts'
 import type { Db } from '#/lib/sql.ts'
 import type { Snapshot } from '#/resources/snapshot.ts'
 import { changePassword } from './account_password.ts'
 import { listApplications } from './applications.ts'
 import { listShownConsents, withdrawConsent } from './consents.ts'
-import { renderMe } from './me.ts'
 import { checkPost, findPerson, type Person } from './person.ts'
 import { endSessions, listShownSessions } from './sessions.ts'
 
@@ -36,24 +35,6 @@ export type Notice = 'session_ended' | 'sessions_ended' | 'consent_withdrawn' | 
 const notices: readonly string[] = ['session_ended', 'sessions_ended', 'consent_withdrawn', 'password_changed'] satisfies Notice[]
 
 export const portalRoutes =
-  (deps: PortalDeps): FastifyPluginAsync =>
-  async (app) => {
-    await app.register(me(deps))
-    await app.register(pages(deps))
-  }
-
-const me =
-  (deps: PortalDeps): FastifyPluginAsync =>
-  async (app) => {
-    answerWithProblems(app, deps.log, 'portal.request.failed')
-    app.get('/api/v1/me', async (request, reply) => {
-      const person = await findPerson(deps.db, request, deps.clock())
-      if (!person) throw new Problem('unauthenticated', { detail: 'sign in at /flow/authentication' })
-      return reply.header('cache-control', 'no-store').send(renderMe(person))
-    })
-  }
-
-const pages =
   (deps: PortalDeps): FastifyPluginAsync =>
   async (app) => {
     app.removeAllContentTypeParsers()

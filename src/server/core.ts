@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { type FastifyReply, fastify } from 'fastify'
+import { type FastifyPluginAsync, type FastifyReply, fastify } from 'fastify'
 import { type ApiDeps, buildApi } from '#/api/index.ts'
 import { refuseUnrouted } from '#/api/problem.ts'
 import { type FlowRoutesDeps, flowRoutes } from '#/flow/routes.ts'
@@ -15,7 +15,16 @@ export interface Core {
   close(): Promise<void>
 }
 
-/** Flow pages, portal and REST in one Fastify instance. It never listens: the router hands it what is its own. */
+/** Flow pages, portal and REST. */
+export const coreRoutes =
+  (deps: CoreDeps): FastifyPluginAsync =>
+  async (app) => {
+    await app.register(flowRoutes(deps))
+    await app.register(portalRoutes(deps))
+    await app.register(buildApi(deps), { prefix: '/api' })
+  }
+
+/** All of it in one Fastify instance. It never listens: the router hands it what is its own. */
 export const openCore = async (deps: CoreDeps): Promise<Core> => {
   const app = fastify({
     logger: false,
@@ -26,9 +35,7 @@ export const openCore = async (deps: CoreDeps): Promise<Core> => {
     frameworkErrors: (error, request, reply) => refuseUnrouted(error, request, reply as FastifyReply),
     routerOptions: { maxParamLength: 512 },
   })
-  await app.register(flowRoutes(deps))
-  await app.register(portalRoutes(deps))
-  await app.register(buildApi(deps), { prefix: '/api' })
+  await app.register(coreRoutes(deps))
   app.setNotFoundHandler((request, reply) => {
     const { headers, raw } = request
     if (headers.accept?.includes('text/html')) {

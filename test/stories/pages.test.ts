@@ -24,8 +24,15 @@ const username = {
   autocomplete: 'username',
   value: '',
   isWrong: false,
-}
-const password = { name: 'password', type: 'password', label: 'Password', required: true, autocomplete: 'current-password', isWrong: true }
+} as const
+const password = {
+  name: 'password',
+  type: 'password',
+  label: 'Password',
+  required: true,
+  autocomplete: 'current-password',
+  isWrong: true,
+} as const
 const mistakes = [{ field: 'password', text: 'The name or the password is wrong.' }]
 const then = new Date('2026-11-23T12:00:00Z')
 

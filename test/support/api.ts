@@ -1,8 +1,10 @@
-/** Our REST on a real database, without a listener: for tests of single endpoints. */
+/** Our REST, flows as JSON among it, on a real database, without a listener: for tests of single endpoints. */
 import type { IncomingMessage } from 'node:http'
 import { type FastifyReply, fastify } from 'fastify'
 import { buildApi } from '#/api/index.ts'
 import { refuseUnrouted } from '#/api/problem.ts'
+import { openPages } from '#/flow/pages.ts'
+import { flowRoutes } from '#/flow/routes.ts'
 import { createToken, type TokenScope, unlimited } from '#/identity/api_tokens.ts'
 import { openPasswordHasher } from '#/identity/passwords.ts'
 import { readSettings } from '#/lib/config.ts'
@@ -54,6 +56,7 @@ export const openApi = async () => {
     frameworkErrors: (error, request, reply) => refuseUnrouted(error, request, reply as FastifyReply),
     routerOptions: { maxParamLength: 512 },
   })
+  await app.register(flowRoutes({ ...deps, pages: openPages({ log }) }))
   await app.register(buildApi(deps), { prefix: '/api' })
   await app.ready()
   let made = 0

@@ -1,0 +1,32 @@
+import { z } from 'zod'
+import { getSession } from './authenticate.ts'
+import type { ApiDeps } from './deps.ts'
+import { type Endpoint, endpoint } from './endpoint.ts'
+import { shownUser, userSchema } from './users.ts'
+
+const meSchema = userSchema.extend({
+  session: z.strictObject({
+    acr: z.string().describe('How well they have proven who they are: `1fa`, `2fa`, `phr`.'),
+    amr: z.array(z.string()).describe('By which methods (RFC 8176).'),
+    authTime: z.iso.datetime().describe('When a factor was last proven.'),
+  }),
+})
+
+/** The person at the browser. */
+export const me = (_: ApiDeps): Endpoint[] => [
+  endpoint({
+    method: 'GET',
+    path: '/v1/me',
+    tag: 'me',
+    summary: 'Read who is signed in, and how',
+    access: 'session',
+    answers: {
+      200: { description: 'The user and their session.', schema: meSchema },
+      401: { description: 'Nobody is signed in in this browser.' },
+    },
+    handle: async ({ caller }) => {
+      const { user, acr, amr, auth_time } = getSession(caller)
+      return { body: { ...shownUser(user), session: { acr, amr, authTime: new Date(auth_time * 1_000) } } }
+    },
+  }),
+]

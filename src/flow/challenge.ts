@@ -1,0 +1,57 @@
+/** What a front end of its own is told and sends (`/api/v1/flows/{name}`): the flow code is typed by these shapes, and openapi.json is made of them. */
+import { z } from 'zod'
+import { fieldErrorSchema, problemSchema } from '#/lib/problem_document.ts'
+
+const challengeFieldSchema = z.strictObject({
+  name: z.string().describe('The name under which its answer is sent.'),
+  type: z.enum(['text', 'password', 'email', 'checkbox', 'hidden']),
+  label: z.string().describe('In the language of the person.'),
+  required: z.boolean(),
+  value: z.exactOptional(z.string()).describe('What it begins with.'),
+  options: z.exactOptional(z.array(z.strictObject({ value: z.string(), label: z.string() }))),
+})
+
+export type ChallengeField = z.output<typeof challengeFieldSchema>
+
+export const challengeSchema = z
+  .strictObject({
+    attempt: z.string().describe('To be sent back. Bound to this browser by a cookie.'),
+    flow: z.string(),
+    stage: z.string().describe('Which stage asks. To be sent back.'),
+    fields: z.array(challengeFieldSchema),
+    errors: z.array(fieldErrorSchema).describe('What was wrong with the answer before.'),
+  })
+  .describe('What the flow asks next.')
+
+export type Challenge = z.output<typeof challengeSchema>
+
+export const doneSchema = z
+  .strictObject({ stage: z.literal('done'), next: z.string().describe('Where the person goes on.') })
+  .describe('The end. A sign-in comes with the cookie of the session.')
+
+export const denySchema = z
+  .strictObject({
+    stage: z.literal('deny'),
+    reason: z.string(),
+    next: z.exactOptional(z.string()).describe('Back to who began the attempt, when it was begun for another.'),
+  })
+  .describe('The end, without success.')
+
+/** An answer that was refused: the members of the challenge stand beside those of the problem too, so that a front end reads every answer alike. */
+export const refusedSchema = z
+  .looseObject({ ...problemSchema.shape, ...challengeSchema.shape, challenge: challengeSchema })
+  .describe('Problem details with the challenge.')
+
+/** What is said beside the problem itself. */
+export type RefusedMembers = Challenge & { challenge: Challenge }
+
+export type FlowAnswer = Challenge | z.output<typeof doneSchema> | z.output<typeof denySchema>
+
+export const postSchema = z
+  .looseObject({
+    attempt: z.string().min(1),
+    stage: z.string().min(1),
+    decline: z.boolean().optional().describe('The person declines: the attempt ends with `access_denied`.'),
+    restart: z.boolean().optional().describe('The person starts over with another name.'),
+  })
+  .describe('The answer: `attempt` and `stage` of the challenge, and its fields by their names.')
