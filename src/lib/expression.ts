@@ -10,6 +10,8 @@ export type ExpressionVariables = Readonly<Record<string, 'map' | 'string' | 'bo
 export interface Expression {
   /** Plain values in and out: numbers, strings, booleans, arrays, objects, null. Throws when it fails, such as on a missing key. */
   evaluate(variables: Record<string, unknown>): unknown
+  /** Which variables the text names. */
+  readonly reads: ReadonlySet<string>
 }
 
 const maxLength = 2_000
@@ -66,6 +68,12 @@ const patternProblem = (node: ASTNode): string | undefined => {
   return undefined
 }
 
+const namesIn = (node: ASTNode, names = new Set<string>()): ReadonlySet<string> => {
+  if (node.op === 'id' && typeof node.args === 'string') names.add(node.args)
+  for (const inner of [node.args].flat(4)) if (isNode(inner)) namesIn(inner, names)
+  return names
+}
+
 /** No group that is repeated holds a repetition or a choice: then there is no exponential search. No references back, no looking around. */
 export const isBoundedPattern = (pattern: string): boolean => {
   try {
@@ -113,7 +121,11 @@ export const compileExpression = (text: string, variables: ExpressionVariables):
   const problem = checkExpression(text, variables)
   if (problem) throw new Error(`expression ${problem}`)
   const run = environmentOf(variables).parse(text)
-  const expression: Expression = { evaluate: (values) => plain(run(values)) }
+  const named = namesIn(run.ast)
+  const expression: Expression = {
+    evaluate: (values) => plain(run(values)),
+    reads: new Set(Object.keys(variables).filter((name) => named.has(name))),
+  }
   if (compiled.size >= maxCompiled) compiled.delete(compiled.keys().next().value as string)
   compiled.set(key, expression)
   return expression

@@ -2,6 +2,7 @@ import type { Account, KoaContextWithOIDC } from 'oidc-provider'
 import type { Db } from '#/lib/sql.ts'
 import { isUuid } from '#/lib/uuid.ts'
 import { findHolder, type Holder } from '#/model/grants.ts'
+import type { ApplicationAccess } from './application_access.ts'
 import type { Claims } from './claims.ts'
 import { factsOf } from './clients.ts'
 import { memoryOfContext } from './request_memory.ts'
@@ -10,9 +11,9 @@ export interface Person extends Account {
   holder: Holder
 }
 
-/** Undefined when there is no such person or they are not active. Mostly the request has met them already, with their grant or session. */
+/** Undefined when there is no such person, they are not active, or the client that wants tokens is not theirs to use. Mostly the request has met them already, with their grant or session. */
 export const openAccounts =
-  ({ db, claims }: { db: Db; claims: Claims }) =>
+  ({ db, claims, access }: { db: Db; claims: Claims; access: ApplicationAccess }) =>
   async (context: KoaContextWithOIDC, accountId: string): Promise<Person | undefined> => {
     const memory = memoryOfContext(context)
     let { holder } = memory
@@ -21,6 +22,8 @@ export const openAccounts =
       if (holder) memory.holder = holder
     }
     if (!holder) return undefined
+    // Codes, refresh tokens and device codes all come by here before they give anything.
+    if (context.oidc.route === 'token' && !(await access.mayHold(context, holder))) return undefined
     const person = holder
     return {
       holder: person,

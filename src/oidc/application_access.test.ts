@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { authorize, clientManifest, request } from '../../test/support/code_flow.ts'
+import { authorize, clientManifest, exchange, request, token } from '../../test/support/code_flow.ts'
 import { startIssuer, type TestIssuer } from '../../test/support/issuer.ts'
 
 const application = (name: string, access: string) => `
@@ -59,5 +59,25 @@ describe('who may use an application', () => {
   it('tells prompt=none the same, without a page', async () => {
     const answer = await request(test, client, ann.cookie, { ...challenge, prompt: 'none' })
     assert.equal(new URL(answer.headers.get('location') ?? '').searchParams.get('error'), 'access_denied')
+  })
+
+  it('ends what someone holds who is kept out since: codes and refresh tokens give nothing', async () => {
+    await test.apply(`${application('wiki', '{}')}---${application('second', '{}')}`)
+    const { code, verifier } = await authorize(test, client, ben.cookie)
+    const { body: held } = await exchange(test, client, await authorize(test, client, ben.cookie))
+    await test.apply(application('wiki', '{ users: [ann] }'))
+    const refreshed = await token(test, client, { grant_type: 'refresh_token', refresh_token: String(held.refresh_token) })
+    assert.deepEqual([refreshed.status, refreshed.body.error], [400, 'invalid_grant'])
+    assert.equal((await exchange(test, client, { code, verifier })).body.error, 'invalid_grant')
+    const own = await exchange(test, client, await authorize(test, client, ann.cookie))
+    assert.equal((await token(test, client, { grant_type: 'refresh_token', refresh_token: String(own.body.refresh_token) })).status, 200)
+  })
+
+  it('asks where someone is when they sign in, and not of the application that refreshes', async () => {
+    await test.apply(application('wiki', `{ when: 'network == "127.0.0.1" || network == "::1"' }`))
+    const { body: held } = await exchange(test, client, await authorize(test, client, ann.cookie))
+    await test.apply(application('wiki', `{ when: 'network == "203.0.113.9"' }`))
+    assert.equal(await refusalOf(ann.cookie), 'access_denied')
+    assert.equal((await token(test, client, { grant_type: 'refresh_token', refresh_token: String(held.refresh_token) })).status, 200)
   })
 })

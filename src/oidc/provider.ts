@@ -121,7 +121,7 @@ export const buildProvider = (deps: ProviderDeps): Provider => {
     },
     clockTolerance: 10,
     allowOmittingSingleRegisteredRedirectUri: false,
-    findAccount: openAccounts({ db: deps.db, claims }),
+    findAccount: openAccounts({ db: deps.db, claims, access: deps.access }),
     loadExistingGrant: findExistingGrant(deps),
     interactions: { url: (_context, { uid }) => interactionPath(pathPrefix, uid), policy: prompts(deps.access) },
     features: {

@@ -5,7 +5,7 @@
 import { type Client, errors, type Provider, type TokenEndpointGrantContext } from 'oidc-provider'
 import { checkDpopReplay, validateDpop } from 'oidc-provider/lib/helpers/grants.js'
 import { randomToken } from '#/lib/crypto.ts'
-import { storeGrant } from '#/model/grants.ts'
+import { findHolder, storeGrant } from '#/model/grants.ts'
 import { factsOf } from './clients.ts'
 import type { ProviderDeps } from './provider.ts'
 import { dateOf } from './stores/store.ts'
@@ -51,6 +51,8 @@ const exchange = async (provider: Provider, deps: ProviderDeps, context: TokenEn
   const audience = typeof subject.aud === 'string' ? subject.aud : undefined
   if (subject.clientId !== client.clientId && !(audience !== undefined && factsOf(client).resources.includes(audience)))
     throw new errors.InvalidRequest('subject_token was not issued to or for this client')
+  const holder = await findHolder(deps.db, subject.accountId)
+  if (!holder || !(await deps.access.mayHold(context, holder))) throw new errors.InvalidRequest('subject_token is not valid')
   if (subject.jkt && subject.jkt !== proof?.thumbprint) throw new errors.InvalidRequest('subject_token is bound to another key')
   if (proof) await checkDpopReplay(provider, context, proof, client.clientId, errors.InvalidGrant)
 

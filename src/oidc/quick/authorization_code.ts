@@ -19,7 +19,7 @@ export const authorization_code: Quick = async (deps, { request, response, form 
   const code_verifier = form.get('code_verifier')
   if (code === undefined || redirect_uri === undefined || code_verifier === undefined || !verifierPattern.test(code_verifier)) return false
   const client = provenClient(deps, request, form)
-  if (!client?.grantTypes?.includes('authorization_code')) return false
+  if (!client?.grantTypes?.includes('authorization_code') || deps.access.isGuarded(client.clientId)) return false
   const { accessTokenFormat, policy } = factsOf(client)
   if (accessTokenFormat !== 'jwt') return false
   const now = secondsNow(deps.clock)

@@ -12,7 +12,7 @@ export const refresh_token: Quick = async (deps, { request, response, form }) =>
   if (deps.claims.hasMappers || !hasOnly(form, parameters)) return false
   const value = form.get('refresh_token')
   const client = provenClient(deps, request, form)
-  if (value === undefined || !client?.grantTypes?.includes('refresh_token')) return false
+  if (value === undefined || !client?.grantTypes?.includes('refresh_token') || deps.access.isGuarded(client.clientId)) return false
   const { accessTokenFormat, policy } = factsOf(client)
   if (accessTokenFormat !== 'jwt') return false
   const successor = randomToken()
