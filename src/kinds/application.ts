@@ -23,7 +23,9 @@ export const Application = defineKind({
       .strictObject({
         groups: distinct(text(255), 1_000).optional().describe('Members of any of these groups may use it.'),
         users: distinct(text(255), 1_000).optional().describe('These people may use it, by username.'),
-        when: expressionText('CEL expression over user, client, network that must hold besides; one that fails refuses. Asked at sign-in and at each refresh, but one that reads network only at sign-in.')
+        when: expressionText(
+          'CEL expression over user, client, network that must hold besides; one that fails refuses. Asked at sign-in and at each refresh, but one that reads network only at sign-in.',
+        )
           .superRefine((value, context) => {
             const problem = checkExpression(value, accessVariables, 'bool')
             if (problem) context.addIssue({ code: 'custom', message: problem })

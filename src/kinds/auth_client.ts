@@ -160,6 +160,9 @@ export const AuthClient = defineKind({
       resources: distinct(webUrl, 100)
         .optional()
         .describe('Resource servers (RFC 8707) it may ask tokens for. The first is the default audience.'),
+      ownResources: distinct(webUrl, 100)
+        .optional()
+        .describe('Resource servers that it is itself: tokens for them, whoever asked for them, it may exchange for others (RFC 8693).'),
     })
     .superRefine(checkTogether, always),
   references: ({ authServerRef }, namespace) => [

@@ -30,7 +30,10 @@ export interface ClientFacts {
   accessTokenFormat: 'jwt' | 'opaque'
   consent: 'required' | 'implicit'
   requirePkce: boolean
+  /** Which it may ask tokens for. */
   resources: readonly string[]
+  /** Which it is. */
+  ownResources: readonly string[]
   /** For mappers: as expressions see it. */
   labels: Readonly<Record<string, string>>
   scopes: readonly string[]
@@ -109,6 +112,7 @@ export const openClients = (
       consent: spec.consent === 'implicit' && !resolved.policy.requireConsent ? 'implicit' : 'required',
       requirePkce: spec.requirePkce ?? resolved.policy.enforcePKCE,
       resources: spec.resources ?? [],
+      ownResources: spec.ownResources ?? [],
       labels: meta.labels,
       scopes: metadata.scope?.split(' ') ?? [],
       secrets: values.map(({ value, expiresAt }) => ({ hash: sha256(value), expiresAt })),

@@ -247,10 +247,11 @@ describe('the token endpoint', () => {
     await test.apply(
       clientManifest(
         'middle',
-        `  resources: ['https://middle.example/', 'https://back.example/']\n  grantTypes: [token_exchange, client_credentials]`,
+        `  ownResources: ['https://middle.example/']\n  resources: ['https://back.example/']\n  grantTypes: [token_exchange, client_credentials]`,
         'orders, admin',
       ),
     )
+    await test.apply(clientManifest('caller', `  resources: ['https://middle.example/']\n  grantTypes: [token_exchange]`, 'orders'))
     const front = await test.credentials('front')
     const middle = await test.credentials('middle')
     const authorized = await authorize(test, front, ann.cookie, { scope: 'openid orders', resource: 'https://middle.example/' })
@@ -281,9 +282,35 @@ describe('the token endpoint', () => {
     assert.equal((await exchangeWith({ scope: 'admin' })).body.error, 'invalid_scope')
     assert.equal((await exchangeWith({ resource: 'https://elsewhere.example/' })).body.error, 'invalid_target')
     assert.equal((await exchangeWith({ subject_token: 'nonsense' })).body.error, 'invalid_request')
+    // That a client may call what the token is for does not make the token its own.
+    const caller = await token(test, await test.credentials('caller'), {
+      grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+      subject_token: String(first.body.access_token),
+      subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+    })
+    assert.equal(caller.body.error, 'invalid_request')
     assert.equal((await introspect(test, middle, second.body.access_token)).body.active, true)
     await post(`${test.issuer}/oauth2/revoke`, { token: String(first.body.refresh_token) }, basic(front))
     assert.equal((await introspect(test, middle, second.body.access_token)).body.active, false)
+  })
+
+  it('a client wants algorithms that its AuthServer keeps keys for', async () => {
+    const server = (algorithms: string) => `
+apiVersion: signet.dev/v1alpha1
+kind: AuthServer
+metadata: { name: narrow, namespace: default }
+spec: { issuerUrl: '${test.issuer}/narrow', policySelector: { matchLabels: { signet.dev/auth-server: default } }, signingAlgorithms: [${algorithms}] }
+`
+    const narrow = clientManifest('narrow', '  idTokenSignedResponseAlg: EdDSA').replace('{ name: default }', '{ name: narrow }')
+    await test.apply(server('ES256, RS256'))
+    await assert.rejects(test.apply(narrow), /idTokenSignedResponseAlg.*EdDSA/)
+    await test.apply(server('ES256, EdDSA'))
+    await test.apply(narrow)
+    await test.apply(server('ES256'))
+    const offered = (await (await fetch(`${test.issuer}/narrow/.well-known/openid-configuration`)).json()) as Record<string, unknown>
+    assert.deepEqual(offered.id_token_signing_alg_values_supported, ['ES256'])
+    const answer = await token({ issuer: `${test.issuer}/narrow` }, await test.credentials('narrow'), { grant_type: 'client_credentials' })
+    assert.deepEqual([answer.status, answer.body.error], [401, 'invalid_client'])
   })
 
   it('pairwise subjects differ from sector to sector and stay the same within one', async () => {

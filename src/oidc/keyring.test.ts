@@ -28,6 +28,10 @@ describe('planRotation', () => {
     ]))
   it('never has a key sign that nobody has seen, however late it comes', () =>
     assert.deepEqual(planRotation([row('a', 0)], settings, at(200))[0], { kind: 'make', alg: 'ES256', active_from: at(207) }))
+  it('retires the keys of an algorithm that is no longer kept', () =>
+    assert.deepEqual(planRotation([row('a', 0), { ...row('b', 0), alg: 'RS256' as const }], settings, at(5)), [
+      { kind: 'retire', kid: 'b', expires_at: at(12) },
+    ]))
   it('does nothing twice', () => assert.deepEqual(planRotation([row('a', 0, 97), row('b', 90)], settings, at(84)), []))
   it('rotates at once for a cause not seen before', () => {
     const asked = { ...settings, cause: 'today' }

@@ -16,6 +16,7 @@ import {
   type SigningAlg,
   type SigningKeyRow,
 } from '#/model/signing_keys.ts'
+import { keptAlgorithms } from '#/policy/resolved_client.ts'
 import { newSigningKey, openSigningKey, type SigningKey } from './signing_key.ts'
 
 export interface KeyringDeps {
@@ -78,10 +79,13 @@ export const planRotation = (
   settings: RotationSettings,
   now: Date,
 ): RotationStep[] => {
-  const { algorithms, everyMs, overlapMs } = settings
+  const { everyMs, overlapMs } = settings
+  const algorithms = new Set<SigningAlg>(keptAlgorithms(settings.algorithms))
   const force = isAskedFor(rows, settings)
   const steps: RotationStep[] = []
-  for (const alg of new Set<SigningAlg>(['ES256', ...algorithms])) {
+  for (const { kid, alg, expires_at } of rows)
+    if (!algorithms.has(alg) && expires_at === null) steps.push({ kind: 'retire', kid, expires_at: new Date(+now + overlapMs) })
+  for (const alg of algorithms) {
     const open = rows.filter((row) => row.alg === alg && row.expires_at === null).toSorted((a, b) => +a.active_from - +b.active_from)
     const newest = open.at(-1)
     const due = newest === undefined || force || +now >= +newest.active_from + everyMs - overlapMs
@@ -143,4 +147,4 @@ export const loadKeyring = async (
 }
 
 const hasMissing = (rows: readonly SigningKeyRow[], { algorithms }: RotationSettings) =>
-  ['ES256', ...algorithms].some((alg) => !rows.some((row) => row.alg === alg))
+  keptAlgorithms(algorithms).some((alg) => !rows.some((row) => row.alg === alg))

@@ -10,6 +10,7 @@ import type { Log } from '#/lib/log.ts'
 import type { Outbound } from '#/lib/outbound.ts'
 import type { Secret } from '#/lib/secret.ts'
 import type { Db } from '#/lib/sql.ts'
+import { keptAlgorithms } from '#/policy/resolved_client.ts'
 import type { ResolvedAuthServer } from '#/resources/snapshot.ts'
 import { openAccounts } from './account.ts'
 import type { ApplicationAccess } from './application_access.ts'
@@ -53,6 +54,7 @@ const policyOf = (context: KoaContextWithOIDC) => {
 export const buildProvider = (deps: ProviderDeps): Provider => {
   const { authServer, claims, keyring } = deps
   const { issuerUrl, pathPrefix } = authServer
+  const signingAlgorithms = keptAlgorithms(authServer.spec.signingAlgorithms)
   const pairwiseKey = deriveKey(deps.rootSecret, 'pairwise_subjects')
   const configuration: Configuration = {
     adapter: openAdapter(deps),
@@ -108,10 +110,10 @@ export const buildProvider = (deps: ProviderDeps): Provider => {
         'HS512',
       ],
       requestObjectSigningAlgValues: ['ES256', 'PS256', 'RS256', 'EdDSA', 'Ed25519', 'ES384', 'ES512', 'PS384', 'PS512'],
-      idTokenSigningAlgValues: ['ES256', 'RS256', 'EdDSA'],
-      userinfoSigningAlgValues: ['ES256', 'RS256', 'EdDSA'],
-      introspectionSigningAlgValues: ['ES256', 'RS256', 'EdDSA'],
-      authorizationSigningAlgValues: ['ES256', 'RS256', 'EdDSA'],
+      idTokenSigningAlgValues: [...signingAlgorithms],
+      userinfoSigningAlgValues: [...signingAlgorithms],
+      introspectionSigningAlgValues: [...signingAlgorithms],
+      authorizationSigningAlgValues: [...signingAlgorithms],
       dPoPSigningAlgValues: ['ES256', 'EdDSA', 'Ed25519', 'PS256', 'RS256'],
     },
     discovery: {

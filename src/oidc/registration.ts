@@ -48,6 +48,7 @@ export const giveFacts = (client: Client, metadata: ClientMetadata, policy: Effe
     consent: 'required',
     requirePkce: policy.enforcePKCE,
     resources: [],
+    ownResources: [],
     labels: {},
     scopes: metadata.scope?.split(' ') ?? [],
     secrets: metadata.client_secret === undefined ? [] : [{ hash: sha256(metadata.client_secret), expiresAt: undefined }],

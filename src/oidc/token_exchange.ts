@@ -49,7 +49,7 @@ const exchange = async (provider: Provider, deps: ProviderDeps, context: TokenEn
   const subject = await provider.AccessToken.find(subject_token)
   if (!subject?.accountId || !subject.grantId) throw new errors.InvalidRequest('subject_token is not valid')
   const audience = typeof subject.aud === 'string' ? subject.aud : undefined
-  if (subject.clientId !== client.clientId && !(audience !== undefined && factsOf(client).resources.includes(audience)))
+  if (subject.clientId !== client.clientId && !(audience !== undefined && factsOf(client).ownResources.includes(audience)))
     throw new errors.InvalidRequest('subject_token was not issued to or for this client')
   const holder = await findHolder(deps.db, subject.accountId)
   if (!holder || !(await deps.access.mayHold(context, holder))) throw new errors.InvalidRequest('subject_token is not valid')

@@ -51,6 +51,24 @@ const fits = (grant: GrantType, { spec }: AuthClientResource): boolean => {
   return true
 }
 
+/** What an AuthServer signs with: ES256 always. */
+export const keptAlgorithms = <Alg extends string>(signingAlgorithms: readonly Alg[]): readonly (Alg | 'ES256')[] => [
+  ...new Set<Alg | 'ES256'>(['ES256', ...signingAlgorithms]),
+]
+
+/** Algorithms that a client wants answers signed with and its AuthServer has no keys for. */
+export const unkeptAlgorithms = ({ spec }: AuthClientResource, signingAlgorithms: readonly string[]): Violation[] => {
+  const kept = keptAlgorithms(signingAlgorithms)
+  return (
+    ['idTokenSignedResponseAlg', 'userinfoSignedResponseAlg', 'authorizationSignedResponseAlg', 'introspectionSignedResponseAlg'] as const
+  ).flatMap((field) => {
+    const value = spec[field]
+    return value === undefined || kept.includes(value)
+      ? []
+      : [{ field: `spec.${field}`, value, detail: `is an algorithm its AuthServer keeps no keys for (${kept.join(', ')})` }]
+  })
+}
+
 /** RS256 and RSA1_5 are left out by FAPI 2.0 Security Profile section 5.4. */
 const fapiAlgorithms = ['PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519']
 

@@ -8,7 +8,14 @@ import { type KindName, kindNames } from '#/kinds/index.ts'
 import type { Resource } from '#/kinds/kind.ts'
 import type { AuthServerRef } from '#/lib/http.ts'
 import { type EffectivePolicy, effectivePolicy } from '#/policy/effective_policy.ts'
-import { type ResolvedClient as Client, renderViolations, resolveClient, type Violation, violations } from '#/policy/resolved_client.ts'
+import {
+  type ResolvedClient as Client,
+  renderViolations,
+  resolveClient,
+  unkeptAlgorithms,
+  type Violation,
+  violations,
+} from '#/policy/resolved_client.ts'
 import { keyOf, type ResourceOf } from './resource.ts'
 
 export interface ResolvedAuthServer extends AuthServerRef {
@@ -225,14 +232,14 @@ const clientProblem = (
     return problem('ClientIdConflict', `spec.clientId: ${client.clientId} ${detail}`, [{ pointer: '/spec/clientId', detail }])
   }
   const found = violations(client)
-  if (found.length)
-    return problem(
-      'PolicyViolation',
-      renderViolations(found),
-      found.map((violation) => ({ pointer: pointerOf(violation), detail: `${violation.value} ${violation.detail}` })),
-    )
+  if (found.length) return problem('PolicyViolation', renderViolations(found), fieldsOf(found))
+  const unkept = unkeptAlgorithms(client.resource, authServer.spec.signingAlgorithms)
+  if (unkept.length) return problem('AlgorithmNotKept', renderViolations(unkept), fieldsOf(unkept))
   if (authServer.problem) return problem('AuthServerNotReady', `AuthServer ${serverName}: ${authServer.problem.message}`)
   return undefined
 }
+
+const fieldsOf = (found: readonly Violation[]) =>
+  found.map((violation) => ({ pointer: pointerOf(violation), detail: `${violation.value} ${violation.detail}` }))
 
 export const pointerOf = ({ field }: Pick<Violation, 'field'>): string => `/${field.replaceAll('.', '/')}`
