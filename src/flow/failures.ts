@@ -1,37 +1,45 @@
-/** Wrong passwords counted, for `policy/lock_out` to judge. */
+/** Wrong answers counted, for `policy/lock_out` to judge. They stand in PostgreSQL, so that a restart or another replica forgets none. */
 import { nameKey } from '#/identity/name_key.ts'
 import { sha256 } from '#/lib/crypto.ts'
 import type { Db } from '#/lib/sql.ts'
 import { addFailedSignIn, findFailedSignIns } from '#/model/failed_sign_ins.ts'
 import { lockOut, lockOutSince, secondsLockedOut } from '#/policy/lock_out.ts'
 
-export interface Counted {
-  username: string
-  network: string
+/** One thing that failures are counted for. */
+export interface Counter {
+  key: Buffer
+  limit: number
 }
 
-/** Seconds until this name may be tried again from this network; undefined when it may be now. */
-export const findLockOut = async (db: Db, counted: Counted, now: Date): Promise<number | undefined> => {
-  const name = keyOfName(counted.username)
-  const network = keyOfNetwork(counted.network)
-  const found = await findFailedSignIns(db, [name, network])
-  const failedAt = (key: Buffer) => found.find((row) => row.key.equals(key))?.failed_at ?? []
-  return secondsLockedOut({ ofName: failedAt(name), ofNetwork: failedAt(network) }, now)
+export const passwordCounters = ({ username, network }: { username: string; network: string }): Counter[] => [
+  // As the directory compares names.
+  { key: sha256(`name:${nameKey(username.trim())}`), limit: lockOut.perName },
+  { key: sha256(`network:${keyOfNetwork(network)}`), limit: lockOut.perNetwork },
+]
+
+export const userCodeCounters = (network: string): Counter[] => [
+  { key: sha256(`user_code:${keyOfNetwork(network)}`), limit: lockOut.userCodesPerNetwork },
+]
+
+/** Seconds until another answer is taken; undefined when one is now. */
+export const findLockOut = async (db: Db, counters: readonly Counter[], now: Date): Promise<number | undefined> => {
+  const found = await findFailedSignIns(
+    db,
+    counters.map(({ key }) => key),
+  )
+  return secondsLockedOut(
+    counters.map(({ key, limit }) => ({ limit, failedAt: found.find((row) => row.key.equals(key))?.failed_at ?? [] })),
+    now,
+  )
 }
 
-export const addFailure = async (db: Db, { username, network }: Counted, now: Date): Promise<void> => {
+export const addFailure = async (db: Db, counters: readonly Counter[], now: Date): Promise<void> => {
   const since = lockOutSince(now)
-  await Promise.all([
-    addFailedSignIn(db, { key: keyOfName(username), keep: lockOut.perName, since }, now),
-    addFailedSignIn(db, { key: keyOfNetwork(network), keep: lockOut.perNetwork, since }, now),
-  ])
+  await Promise.all(counters.map(({ key, limit }) => addFailedSignIn(db, { key, keep: limit, since }, now)))
 }
-
-// As the directory compares names.
-const keyOfName = (username: string) => sha256(`name:${nameKey(username.trim())}`)
 
 /** An IPv6 customer has a whole /64, so that is what counts. */
-const keyOfNetwork = (network: string) => sha256(`network:${network.includes(':') ? ipv6Network(network) : network}`)
+const keyOfNetwork = (network: string) => (network.includes(':') ? ipv6Network(network) : network)
 
 const ipv6Network = (address: string) => {
   const [head = '', tail] = address.split('%')[0]?.split('::') ?? []

@@ -52,6 +52,25 @@ export const findDeviceCodeByUserCode = (db: Db, { user_code_hash, issuer }: { u
      where user_code_hash = ${user_code_hash}
        and issuer = ${issuer}`)
 
+/** Notes that a device asked while nothing was decided; answers when it last did, null for the first time, undefined when there is nothing to wait for. */
+export const pollDeviceCode = (db: Db, { code_hash, issuer }: { code_hash: Buffer; issuer: string }, now: Date) =>
+  db.maybeOne<{ polled_at: Date | null }>(sql`
+    update device_codes d
+       set polled_at = ${now}
+      from (
+        select code_hash, polled_at
+          from device_codes
+         where code_hash = ${code_hash}
+           and issuer = ${issuer}
+           for update
+      ) before
+     where d.code_hash = before.code_hash
+       and d.expires_at > ${now}
+       and d.consumed_at is null
+       and not (d.payload ? 'accountId')
+       and not (d.payload ? 'error')
+    returning before.polled_at`)
+
 /** 1 for the one that consumed it, 0 for everyone else, however many try at once. */
 export const consumeDeviceCode = (db: Db, code_hash: Buffer, now: Date) =>
   db.run(sql`

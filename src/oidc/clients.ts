@@ -14,6 +14,7 @@ import { findRegisteredClient } from '#/model/registered_clients.ts'
 import type { EffectivePolicy } from '#/policy/effective_policy.ts'
 import { findClientSecrets } from '#/resources/client_secrets.ts'
 import type { ResolvedAuthServer, ResolvedClient, Snapshot } from '#/resources/snapshot.ts'
+import { rememberKeyFailures } from './client_keys.ts'
 import { clientMetadata } from './client_metadata.ts'
 
 export interface ClientDeps {
@@ -100,6 +101,7 @@ export const openClients = (
     const values = secrets.map(({ secret, expiresAt }) => ({ value: secret.reveal(), expiresAt }))
     const metadata = clientMetadata(resolved, values[0]?.value)
     const client = new Class(metadata)
+    rememberKeyFailures(client, deps.clock)
     if (metadata.sector_identifier_uri !== undefined) await Class.validate(metadata)
     // A secret that is being replaced still signs assertions.
     for (const { value } of values.slice(1))

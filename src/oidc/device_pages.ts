@@ -16,6 +16,7 @@ const mistakes: Record<string, string> = {
   ExpiredError: 'expired',
   AlreadyUsedError: 'used',
   AbortedError: 'aborted',
+  TooManyGuessesError: 'limited',
 }
 
 export const deviceFlowPages = (deps: PageDeps) => ({

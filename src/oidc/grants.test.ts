@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { after, before, describe, it } from 'node:test'
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, SignJWT } from 'jose'
 import {
@@ -101,6 +103,41 @@ describe('the token endpoint', () => {
     }
     const answers = await Promise.all(Array.from({ length: 5 }, () => post(`${test.issuer}/oauth2/token`, body)))
     assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 401, 401, 401, 401])
+  })
+
+  it('keys that a client does not serve are asked for once, however many requests want them', async () => {
+    let asked = 0
+    const application = createServer((_request, response) => {
+      asked += 1
+      response.writeHead(500).end()
+    })
+    await new Promise<void>((resolve) => application.listen(0, '127.0.0.1', resolve))
+    const { port } = application.address() as AddressInfo
+    try {
+      await test.apply(
+        clientManifest('away', `  tokenEndpointAuthMethod: private_key_jwt\n  jwksUri: http://127.0.0.1:${port}/keys`, 'read').replace(
+          / {2}redirectUris.*\n/,
+          '  grantTypes: [client_credentials]\n',
+        ),
+      )
+      const { privateKey } = await generateKeyPair('ES256')
+      for (let request = 0; request < 5; request += 1) {
+        const client_assertion = await new SignJWT({ iss: 'default.away', sub: 'default.away', aud: test.issuer, jti: `${request}` })
+          .setProtectedHeader({ alg: 'ES256' })
+          .setIssuedAt()
+          .setExpirationTime('1m')
+          .sign(privateKey)
+        const { status, body } = await post(`${test.issuer}/oauth2/token`, {
+          grant_type: 'client_credentials',
+          client_assertion,
+          client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+        })
+        assert.ok(status >= 400 && status < 500, `${status} ${body.error}`)
+      }
+      assert.equal(asked, 1)
+    } finally {
+      application.close()
+    }
   })
 
   it('a policy that becomes stricter holds for the next token, and a client outside it is refused', async () => {

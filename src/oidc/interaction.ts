@@ -10,6 +10,7 @@ import { readSessionCookie } from '#/identity/session_cookie.ts'
 import { findSession, type SessionOfPerson } from '#/identity/sessions.ts'
 import { readCookie } from '#/lib/cookie.ts'
 import { getCaller } from '#/lib/http.ts'
+import { meetsAcr } from '#/policy/acr.ts'
 import { grantConsent } from './consent.ts'
 import { shownClient } from './pages.ts'
 import type { ProviderDeps } from './provider.ts'
@@ -96,6 +97,12 @@ const login = async (visit: Visit): Promise<Step> => {
   // Signed in elsewhere in the meantime, in another window.
   const isEnough =
     session !== undefined && interaction.prompt.name === 'login' && interaction.prompt.reasons.every((reason) => reason === 'no_session')
+  const { essential_acrs } = interaction.prompt.details
+  if (session && hasPassed && Array.isArray(essential_acrs) && !meetsAcr(session.acr, essential_acrs))
+    return {
+      kind: 'answer',
+      result: { error: 'unmet_authentication_requirements', error_description: 'the sign-in did not reach the acr' },
+    }
   if (session && (hasPassed || isEnough))
     return {
       kind: 'answer',

@@ -3,13 +3,14 @@
  * anew when what it was made of has changed; requests that run keep the one they began with.
  */
 import { createHmac } from 'node:crypto'
-import { type Configuration, errors, interactionPolicy, type KoaContextWithOIDC, Provider } from 'oidc-provider'
+import { type ClaimsParameter, type Configuration, errors, interactionPolicy, type KoaContextWithOIDC, Provider } from 'oidc-provider'
 import { sessionCookieAttributes, sessionCookieName, sessionSeconds } from '#/identity/session_cookie.ts'
 import { deriveKey } from '#/lib/crypto.ts'
 import type { Log } from '#/lib/log.ts'
 import type { Outbound } from '#/lib/outbound.ts'
 import type { Secret } from '#/lib/secret.ts'
 import type { Db } from '#/lib/sql.ts'
+import { acrValues, meetsAcr } from '#/policy/acr.ts'
 import { keptAlgorithms } from '#/policy/resolved_client.ts'
 import type { ResolvedAuthServer } from '#/resources/snapshot.ts'
 import { openAccounts } from './account.ts'
@@ -41,9 +42,6 @@ export interface ProviderDeps extends PageDeps, StoreDeps {
   access: ApplicationAccess
   offered: Offered
 }
-
-/** Acr values we can reach, the weaker first. */
-const acrValues = ['1fa', '2fa', 'phr']
 
 const policyOf = (context: KoaContextWithOIDC) => {
   const { client } = context.oidc
@@ -85,7 +83,7 @@ export const buildProvider = (deps: ProviderDeps): Provider => {
       iss: null,
       ...Object.fromEntries(Object.entries(claimsOfScope).map(([scope, names]) => [scope, [...names]])),
     },
-    acrValues,
+    acrValues: [...acrValues],
     subjectTypes: ['public', 'pairwise'],
     pairwiseIdentifier: (_context, accountId, client) =>
       createHmac('sha256', pairwiseKey)
@@ -224,6 +222,17 @@ const mayIntrospect = async (
 const mayRevoke = (context: KoaContextWithOIDC, _client: unknown, token: { clientId?: string | undefined }) =>
   token.clientId === context.oidc.client?.clientId
 
+/** What the ID token must say of the sign-in, undefined when it may say anything (OpenID Connect Core section 5.5.1.1). */
+const essentialAcrs = (claims: ClaimsParameter | undefined): unknown[] | undefined => {
+  const acr = claims?.id_token?.acr
+  if (!acr?.essential) return undefined
+  if (acr.values !== undefined) {
+    if (!Array.isArray(acr.values)) throw new errors.InvalidRequest('invalid claims.id_token.acr.values type')
+    return acr.values
+  }
+  return acr.value === undefined ? undefined : [acr.value]
+}
+
 const prompts = (access: ApplicationAccess) => {
   const { Check, Prompt, base } = interactionPolicy
   const policy = base()
@@ -238,6 +247,19 @@ const prompts = (access: ApplicationAccess) => {
           !oidc.result?.consent &&
           factsOf(oidc.client).consent === 'required',
       ),
+    ),
+  )
+  const login = policy.get('login')
+  for (const reason of ['essential_acr', 'essential_acrs']) login?.checks.remove(reason)
+  login?.checks.add(
+    new Check(
+      'essential_acr',
+      'none of the requested ACRs could be obtained',
+      ({ oidc }) => {
+        const wanted = essentialAcrs(oidc.claims)
+        return wanted === undefined || meetsAcr(oidc.acr, wanted) ? Check.NO_NEED_TO_PROMPT : Check.REQUEST_PROMPT
+      },
+      ({ oidc }) => ({ essential_acrs: essentialAcrs(oidc.claims) }),
     ),
   )
   policy.add(new Prompt({ name: 'select_account', requestable: true }), 0)

@@ -2,6 +2,7 @@
 import { type Client, type ClientMetadata, type Configuration, errors, type Provider } from 'oidc-provider'
 import { randomToken, sha256 } from '#/lib/crypto.ts'
 import type { EffectivePolicy } from '#/policy/effective_policy.ts'
+import { rememberKeyFailures } from './client_keys.ts'
 import { demands, scopesOf } from './client_metadata.ts'
 import { type ClientClass, setFacts } from './clients.ts'
 import type { ProviderDeps } from './provider.ts'
@@ -20,7 +21,7 @@ export const registration = ({
 })
 
 /** Finds a client that registered itself, as its policy lets it be now: what was registered under a policy since narrowed is narrowed too. */
-export const registeredClient = ({ clients, authServer }: ProviderDeps) => {
+export const registeredClient = ({ clients, authServer, clock }: ProviderDeps) => {
   const kept = new Map<string, { text: string; client: Client }>()
   const largestCache = 1_000
   return async (Class: ClientClass, client_id: string): Promise<Client | undefined> => {
@@ -33,6 +34,7 @@ export const registeredClient = ({ clients, authServer }: ProviderDeps) => {
     const { policy } = authServer
     if (outside(metadata, policy)) return undefined
     const client = new Class(demands(metadata, policy))
+    rememberKeyFailures(client, clock)
     if (metadata.sector_identifier_uri !== undefined) await Class.validate(metadata)
     giveFacts(client, metadata, policy)
     if (kept.size >= largestCache) kept.delete(kept.keys().next().value as string)

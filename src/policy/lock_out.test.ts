@@ -19,6 +19,16 @@ const rows: [string, { ofName?: Date[]; ofNetwork?: Date[] }, number | undefined
 ]
 for (const [title, { ofName = [], ofNetwork = [] }, expected] of rows)
   test(`${title}: ${expected === undefined ? 'may try' : `waits ${expected} s`}`, () =>
-    assert.equal(secondsLockedOut({ ofName, ofNetwork }, now), expected))
+    assert.equal(
+      secondsLockedOut(
+        [
+          { failedAt: ofName, limit: lockOut.perName },
+          { failedAt: ofNetwork, limit: lockOut.perNetwork },
+        ],
+        now,
+      ),
+      expected,
+    ))
 
-test('the limits are those that are promised', () => assert.deepEqual(lockOut, { windowMs: 900_000, perName: 10, perNetwork: 50 }))
+test('the limits are those that are promised', () =>
+  assert.deepEqual(lockOut, { windowMs: 900_000, perName: 10, perNetwork: 50, userCodesPerNetwork: 50 }))

@@ -1,21 +1,28 @@
 /**
- * How many wrong passwords are too many: pure. Counted for the name as it was typed, whether anyone has it or not, so that the answer
- * tells nobody which names exist; and for the network, against one who tries one password on many names.
+ * How many wrong answers are too many: pure. Passwords are counted for the name as it was typed, whether anyone has it or not, so that the answer
+ * tells nobody which names exist; and for the network, against one who tries one password on many names. Codes of devices are counted
+ * for the network: whose they would be nobody knows (RFC 8628 section 5.1).
  */
 
-export const lockOut = { windowMs: 15 * 60_000, perName: 10, perNetwork: 50 } as const
+export const lockOut = { windowMs: 15 * 60_000, perName: 10, perNetwork: 50, userCodesPerNetwork: 50 } as const
 
 /** Since when failures count. */
 export const lockOutSince = (now: Date): Date => new Date(now.getTime() - lockOut.windowMs)
 
+/** What is counted together: when it failed, and how many are too many. */
+export interface Count {
+  failedAt: readonly Date[]
+  limit: number
+}
+
 /** Seconds until it may be tried again; undefined when it may be now. */
-export const secondsLockedOut = (failures: { ofName: readonly Date[]; ofNetwork: readonly Date[] }, now: Date): number | undefined => {
-  const seconds = Math.max(wait(failures.ofName, lockOut.perName, now), wait(failures.ofNetwork, lockOut.perNetwork, now))
+export const secondsLockedOut = (counts: readonly Count[], now: Date): number | undefined => {
+  const seconds = Math.max(0, ...counts.map((count) => wait(count, now)))
   return seconds > 0 ? seconds : undefined
 }
 
 /** Until so many of the failures have left the window that fewer than `limit` remain. */
-const wait = (failedAt: readonly Date[], limit: number, now: Date): number => {
+const wait = ({ failedAt, limit }: Count, now: Date): number => {
   const since = lockOutSince(now).getTime()
   const recent = failedAt
     .map((at) => at.getTime())

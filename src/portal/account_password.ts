@@ -1,5 +1,5 @@
 /** A person changes their password: the old one is asked, counted like a sign-in, and every other session ends. */
-import { addFailure, findLockOut } from '#/flow/failures.ts'
+import { addFailure, findLockOut, passwordCounters } from '#/flow/failures.ts'
 import { checkNewPassword, checkPassword, type PasswordDeps, setPassword } from '#/identity/passwords.ts'
 import { Problem } from '#/lib/problem.ts'
 import { changeOf, type Person } from './person.ts'
@@ -34,7 +34,7 @@ export const changePassword = async (
   const unfit = unfitness(password)
   if (unfit) return refused('password', 'mistake.password_unfit')
   if (password === currentPassword) return refused('password', 'mistake.password_same')
-  const counted = { username: user.username, network: person.network }
+  const counted = passwordCounters({ username: user.username, network: person.network })
   const before = await findLockOut(deps.db, counted, now)
   if (before !== undefined) return refused('currentPassword', 'mistake.locked_out', { retryAfter: before })
   const holder = await checkPassword(deps, user.username, currentPassword)

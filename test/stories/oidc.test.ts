@@ -161,9 +161,46 @@ describe('OpenID for people', () => {
     assert.equal((await poll(begun.body.device_code)).body.error, 'access_denied')
   })
 
+  it('a device that asks too often is told to slow down, and gets its tokens all the same', async () => {
+    const begun = await start()
+    assert.equal((await poll(begun.body.device_code)).body.error, 'authorization_pending')
+    assert.equal((await poll(begun.body.device_code)).body.error, 'slow_down')
+    await device(newVisitor(signet.issuer), String(begun.body.user_code), { confirm: 'yes' })
+    assert.equal((await poll(begun.body.device_code)).status, 200)
+  })
+
   it('a code nobody gave out is asked for again', async () => {
     const visitor = newVisitor(signet.issuer)
     const page = await visitor.submit(await visitor.open(`${signet.issuer}/oauth2/device`), { user_code: 'BCDF-GHJK' })
     assert.ok(page.forms[0]?.names.includes('user_code'), page.text)
+  })
+
+  it('whoever guesses at device codes is stopped after fifty, whether the next one would be right or not', async () => {
+    const visitor = newVisitor(signet.issuer)
+    let page = await visitor.open(`${signet.issuer}/oauth2/device`)
+    for (let guess = 0; page.status === 200 && guess < 60; guess += 1)
+      page = await visitor.submit(page, { user_code: `BCDF-${'BCDFGHJKLM'.charAt(guess / 10)}${'BCDFGHJKLM'.charAt(guess % 10)}ZZ` })
+    assert.equal(page.status, 429, page.text)
+    assert.ok(Number(page.headers.get('retry-after')) > 600)
+    const begun = await start()
+    const right = await visitor.submit(page, { user_code: String(begun.body.user_code) })
+    assert.equal(right.status, 429)
+    assert.ok(right.forms[0]?.names.includes('user_code'), right.text)
+  })
+
+  it('an acr that a sign-in does not reach is unmet_authentication_requirements, and not asked for without end', async () => {
+    for (const acr of [
+      { essential: true, value: 'urn:example:gold' },
+      { essential: true, values: ['phr', '2fa'] },
+    ]) {
+      const visitor = newVisitor(signet.issuer)
+      const started = authorizeUrl(signet, client, { claims: JSON.stringify({ id_token: { acr } }) })
+      const page = await walk(visitor, await visitor.open(started.url), { username: 'admin', password: signet.password })
+      assert.equal(page.left?.searchParams.get('error'), 'unmet_authentication_requirements', JSON.stringify(acr))
+    }
+    const reached = await signIn(signet, client, {
+      parameters: { claims: JSON.stringify({ id_token: { acr: { essential: true, values: ['urn:example:gold', '1fa'] } } }) },
+    })
+    assert.equal(claims((await exchange(signet, client, reached)).body.id_token).acr, '1fa')
   })
 })

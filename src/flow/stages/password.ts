@@ -1,5 +1,5 @@
 import { checkPassword } from '#/identity/passwords.ts'
-import { addFailure, findLockOut } from '../failures.ts'
+import { addFailure, findLockOut, passwordCounters } from '../failures.ts'
 import { type Ask, type Stage, textIn } from '../stage.ts'
 
 /** More is refused before it is hashed. */
@@ -15,7 +15,7 @@ export const password: Stage = {
     const plain = textIn(answer, 'password')
     if (plain === '') return { kind: 'failed', reason: 'InvalidAnswer', ask: ask('mistake.password_required') }
     const username = input.facts.username ?? ''
-    const counted = { username, network: input.request.network }
+    const counted = passwordCounters({ username, network: input.request.network })
     const before = await findLockOut(deps.db, counted, input.now)
     if (before !== undefined) return lockedOut(before)
     const user = plain.length > longest ? undefined : await checkPassword(deps, username, plain)
