@@ -78,6 +78,8 @@ export interface SignetOptions {
   readyWithinMs?: number
   /** What /-/health/ must answer before the start is over. Default: ready. */
   waitUntil?: 'ready' | 'live'
+  /** Is given all that it logs; `logs()` keeps the end of it. */
+  logged?: (text: string) => void
 }
 
 /** This machine's environment without anyone's own settings of Signet. */
@@ -171,6 +173,7 @@ export const startSignet = async (options: SignetOptions = {}): Promise<Signet> 
     })
     for (const stream of [started.stdout, started.stderr])
       stream.on('data', (chunk) => {
+        options.logged?.(String(chunk))
         log = (log + chunk).slice(-200_000)
       })
     child = started

@@ -69,6 +69,15 @@ const oidc = ({ provider, suite, visitor, clients }: World) => {
   }
 }
 
+/** Clients of their own: one that may have the implicit grant is refused whole where the suite is on `localhost` (OpenID Connect Registration, section 2). */
+const frontChannel = (alias: string) => (world: World) => ({
+  ...oidc(world),
+  alias,
+  client: world.clients['implicit-one'],
+  client2: world.clients['implicit-two'],
+  client_secret_post: world.clients['implicit-post'],
+})
+
 /** Its client is told of every sign-out, which the other plans would take for something they did not expect. */
 const backchannel = (world: World) => ({ ...oidc(world), alias: 'signet-backchannel', client: world.clients['conformance-backchannel'] })
 
@@ -109,8 +118,8 @@ const fapi2 = (alias: string, names: [string, string]) => (world: World) => {
 
 const configurations: Record<Plan['configuration'], (world: World) => object> = {
   oidc,
-  implicit: (world) => ({ ...oidc(world), alias: 'signet-implicit' }),
-  hybrid: (world) => ({ ...oidc(world), alias: 'signet-hybrid' }),
+  implicit: frontChannel('signet-implicit'),
+  hybrid: frontChannel('signet-hybrid'),
   backchannel,
   dynamic,
   fapi2: fapi2('signet-fapi2', ['fapi2-one', 'fapi2-two']),

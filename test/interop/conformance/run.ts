@@ -2,7 +2,7 @@
  * `node test/interop/conformance/run.ts [PLAN …] [--only REGEXP] [--log FILE]` runs plans of the OpenID Foundation's conformance suite against a
  * Signet that it starts, whose own log goes to FILE. README.md beside it says how to come by a suite. Exit code 1 when a module failed.
  */
-import { writeFileSync } from 'node:fs'
+import { appendFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { type PlanName, plans } from './plans.ts'
 import { rotateKeys } from './rotate_keys.ts'
@@ -23,7 +23,9 @@ const main = async (): Promise<number> => {
   }
   const wanted = positionals.length ? positionals.filter(isPlan) : Object.keys(plans).filter(isPlan)
   const suite = openSuite(place.suite, process.env.OIDF_SUITE_TOKEN)
-  const { world, signet } = await openWorld(place)
+  const { log } = flags
+  if (log) writeFileSync(log, '')
+  const { world, signet } = await openWorld(place, (text) => log && appendFileSync(log, text))
   const reports: PlanReport[] = []
   try {
     const run = async (plan: PlanName) => {
@@ -48,7 +50,6 @@ const main = async (): Promise<number> => {
       }),
     )
   } finally {
-    if (flags.log) writeFileSync(flags.log, signet.logs())
     await signet.stop()
   }
   const modules = reports.flatMap((report) => report.modules)
@@ -57,4 +58,6 @@ const main = async (): Promise<number> => {
   return failed || modules.length === 0 ? 1 : 0
 }
 
+// Signet is the head of a group of its own, which no signal to us reaches: it goes with our exit.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
 process.exitCode = await main()

@@ -15,7 +15,8 @@ export interface Place {
 
 const namespace = 'conformance'
 const username = 'ann'
-const secretClients = ['conformance-one', 'conformance-two', 'conformance-post', 'conformance-backchannel']
+const codeClients = ['conformance-one', 'conformance-two', 'conformance-post', 'conformance-backchannel']
+const implicitClients = ['implicit-one', 'implicit-two', 'implicit-post']
 const keyClients = ['fapi2-one', 'fapi2-two', 'fapi2-signed-one', 'fapi2-signed-two']
 const written = { provider: 'https://suite.test:9444', suite: 'https://suite.test:8443' }
 
@@ -47,9 +48,11 @@ const findUser = async (signet: Signet): Promise<string> => {
   return user.id
 }
 
-export const openWorld = async (place: Place): Promise<{ world: World; signet: Signet }> => {
+/** `logged` is given all that Signet logs. */
+export const openWorld = async (place: Place, logged?: (text: string) => void): Promise<{ world: World; signet: Signet }> => {
   const signet = await startSignet({
     settings: { PORT: String(place.port), BASE_URL: place.provider, TRUSTED_PROXIES: '127.0.0.1 ::1' },
+    ...(logged ? { logged } : {}),
   })
   try {
     const keys = Object.fromEntries(await Promise.all(keyClients.map(async (name) => [name, await makeKey(name)] as const)))
@@ -59,7 +62,7 @@ export const openWorld = async (place: Place): Promise<{ world: World; signet: S
     const changed = await signet.api('POST', `/api/v1/users/${await findUser(signet)}/password`, { password })
     if (changed.status >= 300) throw new Error(`setting the password answered ${changed.status}: ${changed.text}`)
     const clients: Record<string, ClientCredentials> = {}
-    for (const name of secretClients) {
+    for (const name of [...codeClients, ...implicitClients]) {
       const { status, body, text } = await signet.api<Required<ClientCredentials>>(
         'GET',
         `/api/v1/namespaces/${namespace}/authclients/${name}/credentials`,
