@@ -1,6 +1,6 @@
 /**
- * Clients of one issuer: those of the configuration, found in the snapshot, and those that registered themselves. A client is made once and
- * kept until its resource, its policy or its secrets change, so that a request makes and reads nothing.
+ * Clients of one issuer: those of the configuration, found in the snapshot, and those that registered themselves. A client is made once for
+ * the provider that it belongs to, and kept until its resource, its policy or its secrets change, so that a request makes and reads nothing.
  */
 import { createSecretKey, timingSafeEqual } from 'node:crypto'
 import type { Client, ClientMetadata, Provider } from 'oidc-provider'
@@ -190,8 +190,6 @@ export const openClients = (
       const secret = row.sealed_secret ? registered.open(row.sealed_secret, client_id).toString() : undefined
       return { ...row.metadata, client_id, ...(secret !== undefined && { client_secret: secret }) }
     },
-    /** When the library behind them is made anew. */
-    clear: () => kept.clear(),
   }
 }
 

@@ -54,7 +54,6 @@ export const openIssuer = (
   { namespace, name, issuerUrl }: Pick<ResolvedAuthServer, 'namespace' | 'name' | 'issuerUrl'>,
 ): Issuer => {
   const { clock, snapshot } = deps
-  const clients = openClients(deps, { namespace, name, issuerUrl }, deps.vault)
   let ready: Ready | undefined
   let isStale = false
   let making: Promise<Ready> | undefined
@@ -89,7 +88,8 @@ export const openIssuer = (
       ready = { ...ready, keyring, rotationCause: settings.cause }
       return ready
     }
-    clients.clear()
+    // Its own: requests of before still make clients for the provider they began with, and the library refuses another's.
+    const clients = openClients(deps, { namespace, name, issuerUrl }, deps.vault)
     let current = keyring
     const providerDeps: ProviderDeps = {
       ...deps,
