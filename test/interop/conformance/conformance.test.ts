@@ -9,9 +9,11 @@ import { openSuite } from './suite.ts'
 import { findPlace, openWorld } from './world.ts'
 
 const place = findPlace(process.env)
-const wanted = (process.env.OIDF_PLANS?.split(/[\s,]+/) ?? Object.keys(plans)).filter((name): name is PlanName =>
-  Object.hasOwn(plans, name),
-)
+const isPlan = (name: string): name is PlanName => Object.hasOwn(plans, name)
+const asked = process.env.OIDF_PLANS?.split(/[\s,]+/).filter(Boolean) ?? []
+const unknown = asked.filter((name) => !isPlan(name))
+if (unknown.length) throw new Error(`OIDF_PLANS: there is no plan ${unknown.join(', ')}; there are ${Object.keys(plans).join(', ')}`)
+const wanted = (asked.length ? asked : Object.keys(plans)).filter(isPlan)
 
 describe(
   'The OpenID Foundation’s conformance suite',
@@ -23,14 +25,14 @@ describe(
     })
     after(() => opened?.signet.stop())
     for (const plan of wanted)
-      test(`${plan} holds`, { timeout: 1_800_000 }, async ({ diagnostic }) => {
+      test(`${plan} holds`, { timeout: 1_800_000 }, async (context) => {
         assert(place)
         const report = await runPlan(plan, {
           suite: openSuite(place.suite, process.env.OIDF_SUITE_TOKEN),
           world: opened.world,
           asked: { 'oidcc-server-rotate-keys': () => rotateKeys(opened.signet) },
         })
-        diagnostic(summary(report))
+        context.diagnostic(summary(report))
         assert.deepEqual(
           report.modules.filter((module) => !isHeld(module)),
           [],
