@@ -1,11 +1,15 @@
 /** The commands that speak REST, as processes of their own against a server. */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { takeLock } from '#/lib/process_lock.ts'
 import { type Api, openApi } from '../../test/support/api.ts'
 
 const main = fileURLToPath(new URL('main.ts', import.meta.url))
@@ -115,6 +119,65 @@ describe('signet apply', () => {
       (await signet(['get', 'roles'], { env: { SIGNET_SERVER: 'https://elsewhere.example', SIGNET_TOKEN: '' } })).stderr,
       /owner's token is not sent to https:\/\/elsewhere\.example/,
     )
+  })
+})
+
+describe('the token of DATA_DIR', () => {
+  /** A program of someone else, who writes down what it is told. */
+  const listen = async (host: string) => {
+    const heard: (string | undefined)[] = []
+    const listener = createServer((request, response) => {
+      heard.push(request.headers.authorization)
+      response.setHeader('content-type', 'application/json').end('{"items": [], "next": null}')
+    })
+    await once(listener.listen(0, host).unref(), 'listening')
+    return { heard, port: (listener.address() as AddressInfo).port, close: () => listener.close() }
+  }
+  const getRoles = (flags: string[], env: Record<string, string> = {}) =>
+    signet(['get', 'roles', ...flags], { env: { SIGNET_SERVER: '', SIGNET_TOKEN: '', ...env } })
+
+  it('goes to the up that runs on the folder, and to no other program of the machine', async () => {
+    const other = await listen('127.0.0.1')
+    const own = await listen('127.0.0.1')
+    mkdirSync(join(folder, 'data'))
+    file('data/token', 'the token of the owner\n')
+    const state = { pid: 1, server: `http://localhost:${own.port}`, connect: '127.0.0.1', databaseUrl: '', embedded: true }
+    // What an up leaves that was killed.
+    file('data/up.json', JSON.stringify({ ...state, server: `http://localhost:${other.port}` }))
+    for (const [host, env] of [
+      ['localhost', { SIGNET_BASE_URL: `http://localhost:${other.port}` }],
+      ['127.0.0.1', {}],
+    ] as const) {
+      const { code, stderr } = await getRoles(['--data-dir', 'data', '--server', `http://${host}:${other.port}`], env)
+      assert.equal(code, 1)
+      assert.match(stderr, /owner's token is not sent/)
+    }
+    const lock = await takeLock(join(folder, 'data'), 'a test')
+    assert.ok(lock.state === 'held')
+    file('data/up.json', JSON.stringify(state))
+    assert.equal((await getRoles(['--data-dir', 'data', '--server', `http://localhost:${other.port}`])).code, 1)
+    assert.deepEqual(other.heard, [])
+    const answered = await getRoles(['--data-dir', 'data'])
+    assert.equal(answered.code, 0, answered.stderr)
+    assert.deepEqual(own.heard, ['Bearer the token of the owner'])
+    await lock.release()
+    other.close()
+    own.close()
+  })
+
+  it('goes to the address that the up listens on, whatever the name stands for', { skip: process.platform !== 'linux' }, async () => {
+    const own = await listen('127.0.0.3')
+    mkdirSync(join(folder, 'named'))
+    file('named/token', 'the token of the owner\n')
+    const state = { pid: 1, server: `http://sign-in.localhost:${own.port}`, connect: '127.0.0.3', databaseUrl: '', embedded: true }
+    file('named/up.json', JSON.stringify(state))
+    const lock = await takeLock(join(folder, 'named'), 'a test')
+    assert.ok(lock.state === 'held')
+    const { code, stderr } = await getRoles(['--data-dir', 'named'])
+    assert.equal(code, 0, stderr)
+    assert.deepEqual(own.heard, ['Bearer the token of the owner'])
+    await lock.release()
+    own.close()
   })
 })
 

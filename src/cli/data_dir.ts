@@ -16,8 +16,10 @@ import { Secret } from '#/lib/secret.ts'
 /** What a running `up` tells other processes of the same DATA_DIR. */
 export interface UpState {
   pid: number
-  /** Where its REST is reached from this machine. */
+  /** Where people reach it, and its REST. */
   server: string
+  /** Address on this machine that it listens on. */
+  connect: string
   /** With its password. */
   databaseUrl: string
   /** Whether that database is the embedded one. */

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { type Settings, settingsTable } from '#/lib/config.ts'
 import type { Log } from '#/lib/log.ts'
 import { findOwnerToken } from './data_dir.ts'
+import { send } from './send.ts'
 
 const folder = join(import.meta.dirname, '..', '..', 'demo')
 /** What the manifest says, which is right for whoever applies it by hand and starts the application by its defaults. */
@@ -17,23 +18,22 @@ export interface Demo {
   stop(): Promise<void>
 }
 
-export const startDemo = async ({ settings, log }: { settings: Settings; log: Log }): Promise<Demo> => {
+export const startDemo = async ({ settings, log, connect }: { settings: Settings; log: Log; connect: string }): Promise<Demo> => {
   const address = `http://localhost:${settings.DEMO_PORT}`
   const token = findOwnerToken(settings.DATA_DIR)
   if (!token) throw new Error(`There is no token in ${settings.DATA_DIR}, so the demo can't be registered.`)
   const call = async (method: string, path: string, body?: string): Promise<unknown> => {
-    const response = await fetch(`${settings.BASE_URL}${path}`, {
+    const { status, text } = await send(`${settings.BASE_URL}${path}`, {
       method,
+      connect,
       headers: {
         authorization: `Bearer ${token.reveal()}`,
         ...(body === undefined ? {} : { 'content-type': 'application/yaml' }),
       },
       ...(body === undefined ? {} : { body }),
-      signal: AbortSignal.timeout(30_000),
+      patienceMs: 30_000,
     })
-    const text = await response.text()
-    if (!response.ok)
-      throw new Error(`The demo could not be registered: ${method} ${path} answered ${response.status}: ${text.slice(0, 1_000)}`)
+    if (status >= 300) throw new Error(`The demo could not be registered: ${method} ${path} answered ${status}: ${text.slice(0, 1_000)}`)
     return JSON.parse(text)
   }
   const manifest = readFileSync(join(folder, 'manifest.yaml'), 'utf8').replaceAll(manifestAddress, `${address}/`)

@@ -1,5 +1,4 @@
 /** How commands reach a server: its address, the token, and refusals told in the words of the server. */
-import { isIP } from 'node:net'
 import { findKind, findKindByPlural, kinds } from '#/kinds/index.ts'
 import type { Kind } from '#/kinds/kind.ts'
 import { readSettings } from '#/lib/config.ts'
@@ -7,6 +6,7 @@ import type { FieldError } from '#/lib/problem.ts'
 import type { Secret } from '#/lib/secret.ts'
 import { type Environment, UsageError } from './command.ts'
 import { findOwnerToken, findUpState } from './data_dir.ts'
+import { send } from './send.ts'
 
 export const connectionFlags = {
   server: { type: 'string' },
@@ -37,24 +37,19 @@ export const openRest = async (values: ConnectionValues, env: Environment): Prom
   const up = await findUpState(settings.DATA_DIR)
   const server = settings.SERVER ?? up?.server
   if (!server) throw new Error(`no server runs on ${settings.DATA_DIR}. Start one (signet up), or name one with --server and --token.`)
-  const isOwn =
-    [up?.server, settings.BASE_URL].some((own) => own !== undefined && new URL(own).origin === new URL(server).origin) || isLoopback(server)
+  // Any program of this machine can listen on a port that nobody has: only an `up` that holds the lock of the folder gets its token.
+  const isOwn = up !== undefined && new URL(up.server).origin === new URL(server).origin
   const token = settings.TOKEN ?? (isOwn ? findOwnerToken(settings.DATA_DIR) : undefined)
   if (!token)
     throw new Error(
       isOwn
         ? `there is no token in ${settings.DATA_DIR}. Give one with --token or SIGNET_TOKEN.`
-        : `the owner's token is not sent to ${server}, which is not the server of ${settings.DATA_DIR}. Give a token with --token or SIGNET_TOKEN.`,
+        : `the owner's token is not sent to ${server}, which is not ${up ? `${up.server}, the server of ${settings.DATA_DIR}` : `a server that runs on ${settings.DATA_DIR}`}. Give a token with --token or SIGNET_TOKEN.`,
     )
-  return { call: (method, path, options) => call({ server, token }, { method, path, ...options }) }
+  return { call: (method, path, options) => call({ server, token, connect: isOwn ? up.connect : undefined }, { method, path, ...options }) }
 }
 
 const given = (flag: string, value: string | undefined): [string, string][] => (value === undefined ? [] : [[flag, value]])
-
-const isLoopback = (server: string): boolean => {
-  const host = new URL(server).hostname.replace(/^\[|\]$/g, '')
-  return host === 'localhost' || host.endsWith('.localhost') || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
-}
 
 interface Call {
   method: string
@@ -67,13 +62,13 @@ interface Call {
 const patienceMs = 120_000
 
 const call = async (
-  { server, token }: { server: string; token: Secret },
+  { server, token, connect }: { server: string; token: Secret; connect: string | undefined },
   { method, path, body, contentType, expected = [200, 201, 204] }: Call,
 ): Promise<RestAnswer> => {
-  const response = await fetch(server + path, {
+  const { status, text } = await send(server + path, {
     method,
-    redirect: 'error',
-    signal: AbortSignal.timeout(patienceMs),
+    connect,
+    patienceMs,
     headers: {
       authorization: `Bearer ${token.reveal()}`,
       accept: 'application/json',
@@ -81,13 +76,11 @@ const call = async (
     },
     ...(body === undefined ? {} : { body }),
   }).catch((error: Error) => {
-    const reason = (error.cause as NodeJS.ErrnoException | undefined)?.code ?? error.message
-    throw new Error(`${server} does not answer (${reason})`)
+    throw new Error(`${server} does not answer (${(error as NodeJS.ErrnoException).code ?? error.message})`)
   })
-  const text = await response.text()
   const parsed = parse(text)
-  if (!expected.includes(response.status)) throw refusal(response.status, parsed)
-  return { status: response.status, body: parsed }
+  if (!expected.includes(status)) throw refusal(status, parsed)
+  return { status, body: parsed }
 }
 
 const parse = (text: string): unknown => {

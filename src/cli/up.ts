@@ -22,6 +22,9 @@ const say = (line: string): void => {
 /** What was started, the last first: a start that fails half-way leaves nothing running. */
 type Stops = ((withinMs: number) => Promise<unknown> | unknown)[]
 
+/** An address to connect to, of one that was bound. */
+const reachable = (bound: string): string => ({ '0.0.0.0': '127.0.0.1', '::': '::1' })[bound] ?? bound
+
 /** Of the ten seconds that are promised. */
 const stopWithinMs = 9_000
 
@@ -35,6 +38,8 @@ const run = async (settings: Settings, { demo, authServer }: { demo: boolean; au
     throw new Error(`Signet runs on ${dataDir} already (${lock.note || 'it is busy'}). Stop it first, or set another SIGNET_DATA_DIR.`)
   const stops: Stops = [() => lock.release()]
   try {
+    // Of one that was killed: another program may listen at its address by now.
+    dropUpState(dataDir)
     const rootSecret = settings.SECRET_KEY ?? ensureSecretKey(dataDir)
     const embedded = !settings.DATABASE_URL
     const settled = settledSettings(settings, embedded)
@@ -63,11 +68,11 @@ const run = async (settings: Settings, { demo, authServer }: { demo: boolean; au
     const worker = await startWorker({ log, clock: systemClock, settings: settled, databaseUrl, rootSecret })
     stops.unshift((withinMs) => Promise.all([server.stop(), worker.stop(withinMs)]))
     await Promise.race([server.started, stopped])
-    keepUpState(dataDir, { pid: process.pid, server: settled.BASE_URL, databaseUrl, embedded })
+    keepUpState(dataDir, { pid: process.pid, server: settled.BASE_URL, connect: reachable(server.address), databaseUrl, embedded })
     stops.unshift(() => dropUpState(dataDir))
     const address = settled.BASE_URL
     lock.setNote(`${address}, process ${process.pid}`)
-    const running = demo && !isStopped() ? await startDemo({ settings: settled, log }) : undefined
+    const running = demo && !isStopped() ? await startDemo({ settings: settled, log, connect: reachable(server.address) }) : undefined
     if (running) stops.unshift(() => running.stop())
     if (!isStopped()) {
       say('')

@@ -15,8 +15,8 @@ export const openListener = (handle: (request: IncomingMessage, response: Server
     handle,
   )
 
-/** Resolves with the port; rejects in plain words when it is taken or may not be used. */
-export const listen = (server: Server, port: number, host: string): Promise<number> =>
+/** Resolves with address and port; rejects in plain words when it is taken or may not be used. */
+export const listen = (server: Server, port: number, host: string): Promise<AddressInfo> =>
   new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       const why = {
@@ -26,7 +26,7 @@ export const listen = (server: Server, port: number, host: string): Promise<numb
       }[error.code ?? '']
       reject(new Error(`can't listen on ${host}:${port}: ${why ?? error.message}`))
     })
-    server.listen(port, host, () => resolve((server.address() as AddressInfo).port))
+    server.listen(port, host, () => resolve(server.address() as AddressInfo))
   })
 
 /** Stops accepting, lets running requests finish, cuts those that have not by the deadline. */

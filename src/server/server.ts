@@ -34,6 +34,8 @@ export interface ServerOptions {
 }
 
 export interface RunningServer {
+  /** Bound to, such as `0.0.0.0`. */
+  address: string
   port: number
   metricsPort: number
   /** Resolves when every part is up, with what a first start made; rejects when a part could not be opened. Undefined: stopped before. */
@@ -78,8 +80,8 @@ export const startServer = async ({
     if (request.url?.startsWith('/-/health/')) answerHealth(request, response, whenServing, () => stopping)
     else handle(request, response)
   })
-  const port = await listen(server, settings.PORT, settings.HOST)
-  const metricsPort = await listen(metrics.server, settings.METRICS_PORT, settings.HOST).catch(async (error: Error) => {
+  const { address, port } = await listen(server, settings.PORT, settings.HOST)
+  const { port: metricsPort } = await listen(metrics.server, settings.METRICS_PORT, settings.HOST).catch(async (error: Error) => {
     await closeServer(server, 0)
     throw error
   })
@@ -120,6 +122,7 @@ export const startServer = async ({
 
   const started = start()
   return {
+    address,
     port,
     metricsPort,
     started,
