@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -75,4 +76,43 @@ test('a changed file is applied, and its mistake is told once', async () => {
     'the event of the new mistake',
   )
   assert.deepEqual(kernel.snapshot.get('AuthClient', 'default', 'wrong')?.spec.scopes, ['email'], 'the last good one stays')
+})
+
+test('what is no regular file of the folder, or too much, is left out and told once, and the rest is applied', async () => {
+  const elsewhere = mkdtempSync(join(tmpdir(), 'signet-elsewhere-'))
+  const role = (name: string) => `apiVersion: signet.dev/v1alpha1\nkind: Role\nmetadata: { name: ${name} }\nspec: { rules: [] }\n`
+  writeFileSync(join(elsewhere, 'outside.yaml'), role('outside'))
+  symlinkSync(join(elsewhere, 'outside.yaml'), join(folder, 'outside.yaml'))
+  symlinkSync('/dev/zero', join(folder, 'endless.yaml'))
+  symlinkSync('nowhere', join(folder, 'dangling.yaml'))
+  execFileSync('mkfifo', [join(folder, 'pipe.yaml')])
+  writeFileSync(join(folder, 'huge.yaml'), role('huge'))
+  truncateSync(join(folder, 'huge.yaml'), 1_024 ** 4)
+  mkdirSync(join(folder, 'folder.yaml'))
+  let deep = join(folder, 'deep')
+  for (let i = 0; i < 20; i++) deep = join(deep, 'er')
+  mkdirSync(deep, { recursive: true })
+  // As a ConfigMap is mounted.
+  mkdirSync(join(folder, '..2030'))
+  writeFileSync(join(folder, '..2030', 'inside.yaml'), role('inside'))
+  symlinkSync('..2030', join(folder, '..data'))
+  symlinkSync('..data/inside.yaml', join(folder, 'inside.yaml'))
+  await until(() => kernel.snapshot.get('Role', 'default', 'inside') !== undefined, 'the manifest behind a link within the folder')
+  const details = async () =>
+    Object.fromEntries(
+      (await listEvents(kernel.db, { action: 'configuration.error', limit: 100 }))
+        .filter(({ target_name }) => !target_name?.startsWith('b.yml'))
+        .map(({ target_name, data }) => [target_name, data?.detail]),
+    )
+  await until(async () => Object.keys(await details()).length >= 6, 'the events')
+  assert.deepEqual(await details(), {
+    'outside.yaml': 'is a link that leads out of the folder',
+    'endless.yaml': 'is a link that leads out of the folder',
+    'dangling.yaml': "can't be read (ENOENT)",
+    'pipe.yaml': 'is not a regular file',
+    'huge.yaml': 'is larger than 4194304 bytes',
+    [`deep${'/er'.repeat(16)}`]: 'is left out: folders within 16 others are not read',
+  })
+  assert.equal(kernel.snapshot.get('Role', 'default', 'outside'), undefined)
+  rmSync(elsewhere, { recursive: true })
 })

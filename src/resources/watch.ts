@@ -3,14 +3,13 @@
  * stops nothing else. The folder is looked at often besides being watched, since mounts (a ConfigMap, a network share) tell of no change.
  */
 import { watch } from 'node:fs'
-import { readdir, readFile, stat } from 'node:fs/promises'
-import { join, relative } from 'node:path'
 import { recordEvent } from '#/events/record.ts'
 import type { Clock } from '#/lib/clock.ts'
 import type { Log } from '#/lib/log.ts'
 import { type ApplyResult, applyManifests } from './apply.ts'
 import type { ResourceDeps } from './attempt.ts'
-import { largestText, type Manifest, parseManifests } from './manifest.ts'
+import { type Manifest, parseManifests } from './manifest.ts'
+import { listManifestFiles, type ManifestFile, readManifestFile } from './manifest_folder.ts'
 
 export interface ManifestWatch {
   /** Settles when the folder was applied for the first time; never rejects. */
@@ -25,7 +24,6 @@ interface WatchDeps extends ResourceDeps {
 
 const debounceMs = 300
 const lookMs = 5_000
-const mostFiles = 2_000
 const actor = 'manifests'
 
 interface Fault {
@@ -47,12 +45,13 @@ export const watchManifests = (deps: WatchDeps, folder: string): ManifestWatch =
   const look = async (): Promise<void> => {
     if (closed) return
     try {
-      const files = await findManifestFiles(folder)
-      const fingerprint = files.map(({ path, mtimeMs, size }) => `${path} ${mtimeMs} ${size}`).join('\n')
+      const { files, skipped } = await listManifestFiles(folder)
+      const fingerprint = JSON.stringify([files.map(({ path, version }) => `${path} ${version}`), skipped])
       if (fingerprint === seen && !isRetrying) return
-      const { results, faults } = await applyFiles(deps, folder, files)
+      const { results, faults: refused } = await applyFiles(deps, files)
+      const faults = [...skipped.map(({ name: file, detail }) => ({ file, pointer: '', detail, resource: '' })), ...refused]
       seen = fingerprint
-      isRetrying = faults.length > 0
+      isRetrying = refused.length > 0
       const telling = JSON.stringify(faults)
       if (telling !== told) await tell(deps, faults)
       told = telling
@@ -101,43 +100,19 @@ const startWatching = (folder: string, changed: () => void) => {
   }
 }
 
-interface ManifestFile {
-  path: string
-  mtimeMs: number
-  size: number
-}
-
-/** In the order of their paths; hidden files and folders are left out, as the mechanics of mounted ConfigMaps are. */
-const findManifestFiles = async (folder: string): Promise<ManifestFile[]> => {
-  const files: ManifestFile[] = []
-  const walk = async (current: string): Promise<void> => {
-    for (const entry of (await readdir(current, { withFileTypes: true })).toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
-      if (entry.name.startsWith('.') || files.length >= mostFiles) continue
-      const path = join(current, entry.name)
-      if (entry.isDirectory()) await walk(path)
-      else if (/\.(ya?ml|json)$/.test(entry.name)) {
-        const { mtimeMs, size } = await stat(path)
-        files.push({ path, mtimeMs, size })
-      }
-    }
-  }
-  await walk(folder)
-  return files
-}
-
-const applyFiles = async (deps: WatchDeps, folder: string, files: ManifestFile[]): Promise<{ results: ApplyResult[]; faults: Fault[] }> => {
+const applyFiles = async (deps: WatchDeps, files: readonly ManifestFile[]): Promise<{ results: ApplyResult[]; faults: Fault[] }> => {
   const manifests: Manifest[] = []
   const sources: string[] = []
   const faults: Fault[] = []
-  for (const { path, size } of files) {
-    const file = relative(folder, path)
-    if (size > largestText) {
-      faults.push({ file, pointer: '', detail: `is larger than ${largestText} bytes`, resource: '' })
+  for (const file of files) {
+    const read = await readManifestFile(file)
+    if ('fault' in read) {
+      faults.push({ file: file.name, pointer: '', detail: read.fault, resource: '' })
       continue
     }
-    for (const manifest of await parseManifests(await readFile(path, 'utf8'))) {
+    for (const manifest of await parseManifests(read.text)) {
       manifests.push(manifest)
-      sources.push(file)
+      sources.push(file.name)
     }
   }
   const results = await applyManifests(deps, manifests, { actor }, deps.clock())
