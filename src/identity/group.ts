@@ -1,5 +1,5 @@
 import type { GroupRow } from '#/model/groups.ts'
-import type { ResourceMetadata } from './user.ts'
+import { type ResourceMetadata, renderMetadata } from './resource_place.ts'
 
 /** A group as REST shows it, and where it stands among the resources. */
 export interface Group {
@@ -35,11 +35,5 @@ export const renderGroup = (row: GroupRow, members = shownMembers): Group => ({
   createdAt: row.created_at,
   updatedAt: row.updated_at,
   resourceVersion: row.resource_version,
-  metadata: {
-    namespace: row.namespace,
-    name: row.resource_name,
-    labels: row.labels,
-    annotations: row.annotations,
-    generation: Number(row.generation),
-  },
+  metadata: renderMetadata(row),
 })

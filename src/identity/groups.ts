@@ -23,8 +23,9 @@ import {
   searchGroupRows,
   updateGroupRow,
 } from '#/model/groups.ts'
-import { bumpUsers, findUsersByKeys } from '#/model/users.ts'
+import { bumpUsers } from '#/model/users.ts'
 import { type Change, recordChange } from './change.ts'
+import { checkVersion, metadataChanges, type Replacement, type Writing, withoutReadOnly } from './entry.ts'
 import { parseFields } from './field.ts'
 import { type Group, renderGroup, shownMembers, shownMembersInList } from './group.ts'
 import { type GroupFields, type GroupInput, groupFields } from './group_fields.ts'
@@ -32,6 +33,7 @@ import { mergePatch } from './merge_patch.ts'
 import { nameKey } from './name_key.ts'
 import { nestGroup } from './nesting.ts'
 import { type Page, type PageRequest, pageLimit, pageOf, parseCursor } from './page.ts'
+import { resolveGroups, resolveUsers } from './resolve.ts'
 import { freePlace, type Place } from './resource_place.ts'
 import { parseSearch, rangeOf, searchText } from './search_text.ts'
 
@@ -138,27 +140,16 @@ export const createGroup = async (db: Db, input: GroupInput | object, creation: 
   })
 }
 
-export interface GroupWriting extends Change {
-  /** The version that the writer saw: another one in the database is Problem `precondition_failed`. */
-  resourceVersion?: string | undefined
-}
-
 /** JSON merge patch (RFC 7396). Throws Problem `not_found`, `invalid`, `conflict`, `precondition_failed`. */
-export const updateGroup = (db: Db, id: string, patch: object, writing: GroupWriting, now: Date): Promise<Group> =>
+export const updateGroup = (db: Db, id: string, patch: object, writing: Writing, now: Date): Promise<Group> =>
   writeGroup(db, id, (current) => patched(current, patch as Record<string, unknown>), writing, now)
 
-export interface GroupReplacement extends GroupWriting {
-  /** Absent: as they are. */
-  labels?: Record<string, string> | undefined
-  annotations?: Record<string, string> | undefined
-}
-
 /** All fields at once: what is not named gets its default, but members and parents stay as they are. Throws as `updateGroup`. */
-export const replaceGroup = (db: Db, id: string, input: GroupInput | object, replacement: GroupReplacement, now: Date): Promise<Group> =>
+export const replaceGroup = (db: Db, id: string, input: GroupInput | object, replacement: Replacement, now: Date): Promise<Group> =>
   writeGroup(db, id, () => input, replacement, now)
 
 /** Its members stay users, the groups in it stay groups. Throws Problem `not_found`, `precondition_failed`. */
-export const deleteGroup = (db: Db, id: string, writing: GroupWriting, now: Date): Promise<void> =>
+export const deleteGroup = (db: Db, id: string, writing: Writing, now: Date): Promise<void> =>
   db.transaction(async (tx) => {
     if (!isUuid(id)) throw new Problem('not_found')
     await lockMembership(tx, [id])
@@ -183,8 +174,8 @@ export const changeMembers = (
         isUuid(id) ? 'invalid' : 'not_found',
         isUuid(id) ? { errors: [{ pointer: '', detail: `wants at most ${shownMembers} names` }] } : {},
       )
-    const gained = await resolveMembers(tx, add, '/add')
-    const lost = await resolveMembers(tx, remove, '/remove')
+    const gained = await resolveUsers(tx, add, '/add')
+    const lost = await resolveUsers(tx, remove, '/remove')
     await lockMembership(tx, [id])
     await lockGroupRow(tx, id)
     const group = await getGroup(tx, id)
@@ -201,22 +192,14 @@ export const changeMembers = (
 /** Read-only fields may come back as they were sent out. */
 const readOnly = ['id', 'resourceVersion', 'createdAt', 'updatedAt', 'membersTruncated'] as const
 
-const patched = (current: Group, { ...patch }: Record<string, unknown>): object => {
-  const errors = readOnly.flatMap((field) => {
-    const value = patch[field]
-    delete patch[field]
-    const is = current[field]
-    return value === undefined || value === (is instanceof Date ? is.toISOString() : is)
-      ? []
-      : [{ pointer: `/${field}`, detail: 'can not be written' }]
-  })
-  if (errors.length) throw new Problem('invalid', { errors })
+const patched = (current: Group, given: Record<string, unknown>): object => {
+  const patch = withoutReadOnly(current, given, readOnly)
   for (const list of ['members', 'parents']) if (patch[list] === null) patch[list] = []
   const { name, attributes } = current
   return mergePatch({ name, attributes }, patch) as object
 }
 
-const writeGroup = (db: Db, id: string, makeInput: (current: Group) => object, replacement: GroupReplacement, now: Date): Promise<Group> =>
+const writeGroup = (db: Db, id: string, makeInput: (current: Group) => object, replacement: Replacement, now: Date): Promise<Group> =>
   db.transaction(async (tx) => {
     if (!isUuid(id)) throw new Problem('not_found')
     // Before any row, in the order in which users do it when their groups change.
@@ -227,7 +210,7 @@ const writeGroup = (db: Db, id: string, makeInput: (current: Group) => object, r
     return await storeGroup(tx, current, parseFields(groupFields, makeInput(current)), replacement, now)
   })
 
-const storeGroup = async (tx: Db, current: Group, fields: GroupFields, replacement: GroupReplacement, now: Date): Promise<Group> => {
+const storeGroup = async (tx: Db, current: Group, fields: GroupFields, replacement: Replacement, now: Date): Promise<Group> => {
   const { labels = current.metadata.labels, annotations = current.metadata.annotations } = replacement
   const { member_ids, parent_ids } = await resolveNames(tx, fields)
   const memberChange = member_ids ? await compareMembers(tx, current, member_ids) : { gained: [], lost: [] }
@@ -238,19 +221,11 @@ const storeGroup = async (tx: Db, current: Group, fields: GroupFields, replaceme
   if (parent_ids && !isDeepStrictEqual(fields.parents, current.parents)) await nestGroup(tx, current.id, parent_ids)
   const written = await getGroup(tx, current.id)
   const changes = changesBetween(fieldsOf(current), { ...fieldsOf(written), name: fields.name, attributes: fields.attributes })
-  const metadataChanges = changesBetween(
-    { labels: current.metadata.labels, annotations: current.metadata.annotations },
-    { labels, annotations },
-  )
+  const metadata = metadataChanges(current, { labels, annotations })
   const specChanged = Object.keys(changes).length > 0
-  if (!specChanged && Object.keys(metadataChanges).length === 0) return current
+  if (!specChanged && Object.keys(metadata).length === 0) return current
   await updateGroupRow(tx, row, specChanged, now)
-  await recordChange(
-    tx,
-    replacement,
-    { action: 'group.updated', target: targetOf(current), changes: { ...changes, ...metadataChanges } },
-    now,
-  )
+  await recordChange(tx, replacement, { action: 'group.updated', target: targetOf(current), changes: { ...changes, ...metadata } }, now)
   return await getGroup(tx, current.id)
 }
 
@@ -264,10 +239,6 @@ const getGroup = async (db: Db, id: string): Promise<Group> => {
   const group = await findGroup(db, id)
   if (!group) throw new Problem('not_found')
   return group
-}
-
-const checkVersion = (group: Group, { resourceVersion }: GroupWriting): void => {
-  if (resourceVersion !== undefined && resourceVersion !== group.resourceVersion) throw new Problem('precondition_failed')
 }
 
 const fieldsOf = ({ name, members, parents, attributes }: Group): Record<string, unknown> => ({ name, members, parents, attributes })
@@ -294,28 +265,11 @@ const claimName = async (db: Db, { group_id, name_key }: GroupToWrite): Promise<
     throw new Problem('conflict', { detail: 'a group of that name exists', errors: [{ pointer: '/name', detail: 'is taken' }] })
 }
 
-/** Ids of members and parents by name; throws Problem `invalid` that names every unknown one. Undefined where nothing is said. */
-const resolveNames = async (db: Db, { members, parents }: GroupFields) => {
-  const groups =
-    parents && new Map((await findGroupsByKeys(db, parents.map(nameKey))).map(({ name_key, group_id }) => [name_key, group_id]))
-  const errors = parents?.flatMap((name, i) =>
-    groups?.has(nameKey(name)) ? [] : [{ pointer: `/parents/${i}`, detail: 'there is no group of that name' }],
-  )
-  if (errors?.length) throw new Problem('invalid', { errors })
-  return {
-    member_ids: members && (await resolveMembers(db, members, '/members')),
-    parent_ids: parents && [...new Set(parents.flatMap((name) => groups?.get(nameKey(name)) ?? []))],
-  }
-}
-
-const resolveMembers = async (db: Db, usernames: string[], pointer: string): Promise<string[]> => {
-  if (!usernames.length) return []
-  const keys = usernames.map(nameKey)
-  const known = new Map((await findUsersByKeys(db, keys)).map(({ username_key, user_id }) => [username_key, user_id]))
-  const errors = keys.flatMap((key, i) => (known.has(key) ? [] : [{ pointer: `${pointer}/${i}`, detail: 'there is no user of that name' }]))
-  if (errors.length) throw new Problem('invalid', { errors })
-  return [...known.values()]
-}
+/** Ids of members and parents; undefined where nothing is said. */
+const resolveNames = async (db: Db, { members, parents }: GroupFields) => ({
+  parent_ids: parents && (await resolveGroups(db, parents, '/parents')),
+  member_ids: members && (await resolveUsers(db, members, '/members')),
+})
 
 /** A list that was cut when it was read can not be written back: those not shown would be lost. */
 const compareMembers = async (db: Db, group: Group, member_ids: string[]): Promise<{ gained: string[]; lost: string[] }> => {

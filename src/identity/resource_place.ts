@@ -1,4 +1,21 @@
-import type { ResourceMetadata } from './user.ts'
+/** Where it stands among the resources: the part of `metadata` that someone chose. */
+export interface ResourceMetadata {
+  namespace: string
+  name: string
+  labels: Record<string, string>
+  annotations: Record<string, string>
+  generation: number
+}
+
+export const renderMetadata = (
+  row: Pick<ResourceMetadata, 'namespace' | 'labels' | 'annotations'> & { resource_name: string; generation: string },
+): ResourceMetadata => ({
+  namespace: row.namespace,
+  name: row.resource_name,
+  labels: row.labels,
+  annotations: row.annotations,
+  generation: Number(row.generation),
+})
 
 export type Place = Omit<ResourceMetadata, 'generation'>
 

@@ -1,13 +1,5 @@
 import type { UserRow } from '#/model/users.ts'
-
-/** Where it stands among the resources: the part of `metadata` that someone chose. */
-export interface ResourceMetadata {
-  namespace: string
-  name: string
-  labels: Record<string, string>
-  annotations: Record<string, string>
-  generation: number
-}
+import { type ResourceMetadata, renderMetadata } from './resource_place.ts'
 
 /** A user as REST shows it, and where it stands among the resources. */
 export interface User {
@@ -45,11 +37,5 @@ export const renderUser = (row: UserRow): User => ({
   createdAt: row.created_at,
   updatedAt: row.updated_at,
   resourceVersion: row.resource_version,
-  metadata: {
-    namespace: row.namespace,
-    name: row.resource_name,
-    labels: row.labels,
-    annotations: row.annotations,
-    generation: Number(row.generation),
-  },
+  metadata: renderMetadata(row),
 })

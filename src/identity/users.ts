@@ -8,7 +8,7 @@ import { Problem } from '#/lib/problem.ts'
 import type { Db } from '#/lib/sql.ts'
 import { isUuid, uuidv7 } from '#/lib/uuid.ts'
 import { deleteMemberships, insertMemberships, listGroupIdsOfUser, lockMembership } from '#/model/group_members.ts'
-import { bumpGroups, findGroupsByKeys } from '#/model/groups.ts'
+import { bumpGroups } from '#/model/groups.ts'
 import { deletePassword, storePassword } from '#/model/passwords.ts'
 import {
   deleteUserRow,
@@ -28,10 +28,12 @@ import {
   updateUserRow,
 } from '#/model/users.ts'
 import { type Change, recordChange } from './change.ts'
+import { checkVersion, metadataChanges, type Replacement, type Writing, withoutReadOnly } from './entry.ts'
 import { parseFields } from './field.ts'
 import { mergePatch } from './merge_patch.ts'
 import { emailKey, nameKey } from './name_key.ts'
 import { type Page, type PageRequest, pageLimit, pageOf, parseCursor, renderCursor } from './page.ts'
+import { resolveGroups } from './resolve.ts'
 import { freePlace, type Place } from './resource_place.ts'
 import { parseSearch, rangeOf, searchText } from './search_text.ts'
 import { endSessionsOf } from './sessions.ts'
@@ -117,7 +119,7 @@ export const createUser = async (db: Db, input: UserInput | object, creation: Us
   const hash = creation.passwordHash === undefined ? undefined : importedHash(creation.passwordHash, fields)
   return db.transaction(async (tx) => {
     const user_id = uuidv7(now)
-    const group_ids = await resolveGroups(tx, fields.groups)
+    const group_ids = await resolveGroups(tx, fields.groups, '/groups')
     const isTaken = async (namespace: string, name: string) => (await findUserRowByResource(tx, namespace, name)) !== undefined
     const { labels = {}, annotations = {}, ...place } = creation.metadata ?? (await freePlace(nameKey(fields.username), user_id, isTaken))
     const row = rowOf(user_id, fields, { labels, annotations })
@@ -140,27 +142,16 @@ export const createUser = async (db: Db, input: UserInput | object, creation: Us
   })
 }
 
-export interface UserWriting extends Change {
-  /** The version that the writer saw: another one in the database is Problem `precondition_failed`. */
-  resourceVersion?: string | undefined
-}
-
 /** JSON merge patch (RFC 7396). Throws Problem `not_found`, `invalid`, `conflict`, `precondition_failed`. */
-export const updateUser = (db: Db, id: string, patch: object, writing: UserWriting, now: Date): Promise<User> =>
+export const updateUser = (db: Db, id: string, patch: object, writing: Writing, now: Date): Promise<User> =>
   writeUser(db, id, (current) => patched(current, patch as Record<string, unknown>), writing, now)
 
-export interface UserReplacement extends UserWriting {
-  /** Absent: as they are. */
-  labels?: Record<string, string> | undefined
-  annotations?: Record<string, string> | undefined
-}
-
 /** All fields at once: what is not named gets its default. Throws as `updateUser`. */
-export const replaceUser = (db: Db, id: string, input: UserInput | object, replacement: UserReplacement, now: Date): Promise<User> =>
+export const replaceUser = (db: Db, id: string, input: UserInput | object, replacement: Replacement, now: Date): Promise<User> =>
   writeUser(db, id, () => input, replacement, now)
 
 /** Ends its sessions and removes its password and memberships. Throws Problem `not_found`, `precondition_failed`. */
-export const deleteUser = (db: Db, id: string, writing: UserWriting, now: Date): Promise<void> =>
+export const deleteUser = (db: Db, id: string, writing: Writing, now: Date): Promise<void> =>
   db.transaction(async (tx) => {
     if (!isUuid(id)) throw new Problem('not_found')
     const group_ids = (await listGroupIdsOfUser(tx, id)).map(({ group_id }) => group_id)
@@ -177,16 +168,8 @@ export const deleteUser = (db: Db, id: string, writing: UserWriting, now: Date):
 /** Read-only fields may come back as they were sent out. */
 const readOnly = ['id', 'resourceVersion', 'createdAt', 'updatedAt'] as const
 
-const patched = (current: User, { ...patch }: Record<string, unknown>): object => {
-  const errors = readOnly.flatMap((field) => {
-    const value = patch[field]
-    delete patch[field]
-    const is = current[field]
-    return value === undefined || value === (is instanceof Date ? is.toISOString() : is)
-      ? []
-      : [{ pointer: `/${field}`, detail: 'can not be written' }]
-  })
-  if (errors.length) throw new Problem('invalid', { errors })
+const patched = (current: User, given: Record<string, unknown>): object => {
+  const patch = withoutReadOnly(current, given, readOnly)
   const fields: Record<string, unknown> = fieldsOf(current)
   if (patch.groups === null) patch.groups = []
   // A new address is not verified because the old one was.
@@ -196,7 +179,7 @@ const patched = (current: User, { ...patch }: Record<string, unknown>): object =
 
 const attempts = 5
 
-const writeUser = (db: Db, id: string, makeInput: (current: User) => object, replacement: UserReplacement, now: Date): Promise<User> =>
+const writeUser = (db: Db, id: string, makeInput: (current: User) => object, replacement: Replacement, now: Date): Promise<User> =>
   db.transaction(async (tx) => {
     for (let i = 0; i < attempts; i++) {
       const seen = await getUser(tx, id)
@@ -218,17 +201,14 @@ const storeUser = async (
   current: User,
   fields: UserFields,
   { gained, lost }: { gained: string[]; lost: string[] },
-  replacement: UserReplacement,
+  replacement: Replacement,
   now: Date,
 ): Promise<User> => {
   const { labels = current.metadata.labels, annotations = current.metadata.annotations } = replacement
   const changes = changesBetween(fieldsOf(current), { ...fields, groups: gained.length + lost.length ? fields.groups : current.groups })
   const specChanged = Object.keys(changes).length > 0
-  const metadataChanged = !isDeepStrictEqual(
-    { labels, annotations },
-    { labels: current.metadata.labels, annotations: current.metadata.annotations },
-  )
-  if (!specChanged && !metadataChanged) return current
+  const metadata = metadataChanges(current, { labels, annotations })
+  if (!specChanged && Object.keys(metadata).length === 0) return current
   const row = rowOf(current.id, fields, { labels, annotations })
   if (changes['/username'] || changes['/email']) await claimLogins(tx, row)
   await updateUserRow(tx, row, specChanged, now)
@@ -239,9 +219,6 @@ const storeUser = async (
   if ((current.active && !fields.active) || (fields.serviceAccount && !current.serviceAccount))
     await endSessionsOf(tx, current.id, replacement, now)
   const updated = await getUser(tx, current.id)
-  const metadata = metadataChanged
-    ? changesBetween({ labels: current.metadata.labels, annotations: current.metadata.annotations }, { labels, annotations })
-    : {}
   await recordChange(tx, replacement, { action: 'user.updated', target: targetOf(current), changes: { ...changes, ...metadata } }, now)
   return updated
 }
@@ -250,10 +227,6 @@ const getUser = async (db: Db, id: string): Promise<User> => {
   const user = await findUser(db, id)
   if (!user) throw new Problem('not_found')
   return user
-}
-
-const checkVersion = (user: User, { resourceVersion }: UserWriting): void => {
-  if (resourceVersion !== undefined && resourceVersion !== user.resourceVersion) throw new Problem('precondition_failed')
 }
 
 const complete = (fields: ReturnType<typeof parseFields<typeof userFields>>, seen: User): UserFields => ({
@@ -297,19 +270,9 @@ const claimLogins = async (db: Db, { user_id, username_key, email_key }: UserToW
   if (errors.length) throw new Problem('conflict', { detail: 'a user of that name or e-mail address exists', errors })
 }
 
-/** Ids of groups by name; throws Problem `invalid` that names every unknown one. */
-const resolveGroups = async (db: Db, names: string[]): Promise<string[]> => {
-  if (!names.length) return []
-  const keys = names.map(nameKey)
-  const known = new Map((await findGroupsByKeys(db, keys)).map(({ name_key, group_id }) => [name_key, group_id]))
-  const errors = keys.flatMap((key, i) => (known.has(key) ? [] : [{ pointer: `/groups/${i}`, detail: 'there is no group of that name' }]))
-  if (errors.length) throw new Problem('invalid', { errors })
-  return [...known.values()]
-}
-
 const compareGroups = async (db: Db, user: User, names: string[]): Promise<{ gained: string[]; lost: string[] }> => {
   if (isDeepStrictEqual(names, user.groups)) return { gained: [], lost: [] }
-  const wanted = new Set(await resolveGroups(db, names))
+  const wanted = new Set(await resolveGroups(db, names, '/groups'))
   const has = new Set((await listGroupIdsOfUser(db, user.id)).map(({ group_id }) => group_id))
   return { gained: [...wanted].filter((id) => !has.has(id)), lost: [...has].filter((id) => !wanted.has(id)) }
 }

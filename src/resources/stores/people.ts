@@ -1,5 +1,5 @@
 /** What User and Group have in common: how a row of identity is shown as a resource, and how its refusals name fields of a spec. */
-import type { ResourceMetadata } from '#/identity/user.ts'
+import type { ResourceMetadata } from '#/identity/resource_place.ts'
 import { apiVersion, type Resource } from '#/kinds/kind.ts'
 import { Problem } from '#/lib/problem.ts'
 import type { Desired } from '../check.ts'

@@ -1,0 +1,48 @@
+/** What users and groups have in common where they are written: each is an entry with a version and a place among the resources. */
+import { changesBetween } from '#/events/changes.ts'
+import { Problem } from '#/lib/problem.ts'
+import type { Change } from './change.ts'
+import type { ResourceMetadata } from './resource_place.ts'
+
+export interface Writing extends Change {
+  /** The version that the writer saw: another one in the database is Problem `precondition_failed`. */
+  resourceVersion?: string | undefined
+}
+
+export interface Replacement extends Writing {
+  /** Absent: as they are. */
+  labels?: Record<string, string> | undefined
+  annotations?: Record<string, string> | undefined
+}
+
+interface Entry {
+  resourceVersion: string
+  metadata: ResourceMetadata
+}
+
+export const checkVersion = (entry: Entry, { resourceVersion }: Writing): void => {
+  if (resourceVersion !== undefined && resourceVersion !== entry.resourceVersion) throw new Problem('precondition_failed')
+}
+
+/** The patch without its read-only fields: they may come back as they were sent out; changed ones are Problem `invalid`. */
+export const withoutReadOnly = <Fields extends Entry>(
+  current: Fields,
+  { ...patch }: Record<string, unknown>,
+  readOnly: readonly (keyof Fields & string)[],
+): Record<string, unknown> => {
+  const errors = readOnly.flatMap((field) => {
+    const value = patch[field]
+    delete patch[field]
+    const is = current[field]
+    return value === undefined || value === (is instanceof Date ? is.toISOString() : is)
+      ? []
+      : [{ pointer: `/${field}`, detail: 'can not be written' }]
+  })
+  if (errors.length) throw new Problem('invalid', { errors })
+  return patch
+}
+
+export const metadataChanges = (
+  { metadata: { labels, annotations } }: Entry,
+  after: { labels: Record<string, string>; annotations: Record<string, string> },
+) => changesBetween({ labels, annotations }, after)
