@@ -1,25 +1,12 @@
 /** The requests of a code flow against an issuer of issuer.ts, where the person is signed in already. */
 import { createHash, randomBytes } from 'node:crypto'
-import { basic, type ClientCredentials, claimsOf, post, type TokenAnswer } from './oauth.ts'
+import { type At, clientManifest as askingClientManifest, redirectUri, type TokenAnswer } from './oauth.ts'
 
-export { basic, claimsOf, post }
-
-type At = { issuer: string }
-
-export const redirectUri = 'https://client.example/callback'
+export { basic, claimsOf, exchange, introspect, post, redirectUri, token } from './oauth.ts'
 
 /** A client whose consent is implicit; `more` is further YAML of its spec, indented by two. */
-export const clientManifest = (name: string, more = '', scopes = 'openid, profile, email, groups, offline_access'): string => `
-apiVersion: signet.dev/v1alpha1
-kind: AuthClient
-metadata: { name: ${name}, namespace: default }
-spec:
-  authServerRef: { name: default }
-  redirectUris: ['${redirectUri}']
-  scopes: [${scopes}]
-  consent: implicit
-${more}
-`
+export const clientManifest = (name: string, more = '', scopes?: string): string =>
+  askingClientManifest(name, `  consent: implicit\n${more}`, scopes)
 
 export interface Authorized {
   code: string
@@ -66,15 +53,6 @@ export const cookiesOf = (answer: Response): string =>
     .getSetCookie()
     .map((cookie) => cookie.split(';')[0])
     .join('; ')
-
-export const token = (at: At, client: ClientCredentials, parameters: Record<string, string>): Promise<TokenAnswer> =>
-  post(`${at.issuer}/oauth2/token`, parameters, basic(client))
-
-export const exchange = (at: At, client: ClientCredentials, { code, verifier }: Authorized): Promise<TokenAnswer> =>
-  token(at, client, { grant_type: 'authorization_code', code, redirect_uri: redirectUri, code_verifier: verifier })
-
-export const introspect = (at: At, client: ClientCredentials, value: string | undefined): Promise<TokenAnswer> =>
-  post(`${at.issuer}/oauth2/introspect`, { token: value ?? '' }, basic(client))
 
 export const userinfo = async (at: At, access_token: string | undefined): Promise<TokenAnswer> => {
   const answer = await fetch(`${at.issuer}/oauth2/userinfo`, { headers: { authorization: `Bearer ${access_token}` } })

@@ -33,7 +33,7 @@ kind: AuthClient
 metadata: { name: ${name}, namespace: default }
 spec:
   displayName: Client ${name}
-  authServerRef: { name: default, namespace: default }
+  authServerRef: { name: default }
   redirectUris: ['${redirectUri}']
   scopes: [${scopes}]
 ${more}
@@ -64,8 +64,11 @@ export const basic = ({ client_id, client_secret }: ClientCredentials): Record<s
   authorization: `Basic ${Buffer.from(`${encodeURIComponent(client_id)}:${encodeURIComponent(client_secret)}`).toString('base64')}`,
 })
 
-export const token = (signet: Signet, client: ClientCredentials, parameters: Record<string, string>): Promise<TokenAnswer> =>
-  post(`${signet.issuer}/oauth2/token`, parameters, basic(client))
+/** Whom the requests go to: a Signet, or an issuer of issuer.ts. */
+export type At = Pick<Signet, 'issuer'>
+
+export const token = (at: At, client: ClientCredentials, parameters: Record<string, string>): Promise<TokenAnswer> =>
+  post(`${at.issuer}/oauth2/token`, parameters, basic(client))
 
 export interface Started {
   url: string
@@ -116,17 +119,13 @@ export const signIn = async (
   return { ...started, visitor, page, code }
 }
 
-export const exchange = (
-  signet: Signet,
-  client: ClientCredentials,
-  { code, verifier }: { code: string; verifier: string },
-): Promise<TokenAnswer> =>
-  token(signet, client, { grant_type: 'authorization_code', code, redirect_uri: redirectUri, code_verifier: verifier })
+export const exchange = (at: At, client: ClientCredentials, { code, verifier }: { code: string; verifier: string }): Promise<TokenAnswer> =>
+  token(at, client, { grant_type: 'authorization_code', code, redirect_uri: redirectUri, code_verifier: verifier })
 
 export const refresh = (signet: Signet, client: ClientCredentials, refresh_token = ''): Promise<TokenAnswer> =>
   token(signet, client, { grant_type: 'refresh_token', refresh_token })
 
-export const introspect = (signet: Signet, client: ClientCredentials, value = ''): Promise<TokenAnswer> =>
-  post(`${signet.issuer}/oauth2/introspect`, { token: value }, basic(client))
+export const introspect = (at: At, client: ClientCredentials, value = ''): Promise<TokenAnswer> =>
+  post(`${at.issuer}/oauth2/introspect`, { token: value }, basic(client))
 
 export const claimsOf = (jwt: string | undefined): Record<string, unknown> => decodeJwt(jwt ?? '')
