@@ -7,7 +7,9 @@
  */
 import { availableParallelism } from 'node:os'
 import { Problem } from '#/lib/problem.ts'
+import { openFailureTime } from './failure_time.ts'
 import { argon2, hashArgon2id } from './schemes/argon2.ts'
+import type { StoredHash } from './schemes/scheme.ts'
 import { openSchemeThreads } from './schemes/threads.ts'
 import { findStoredHash } from './stored_hash.ts'
 
@@ -22,6 +24,8 @@ export interface PasswordHasher {
   hash(plain: string): Promise<string>
   /** Never throws for a hash that can't be understood: that is no password of anyone's. Throws Problem `unavailable` when too many wait. */
   verify(stored: string, plain: string): Promise<Verdict>
+  /** Finds out what hashes like these take, so that the first failure with one of them is like all others. */
+  learn(stored: readonly string[]): Promise<void>
   /** Takes as long as `verify`, so that timing does not tell which names exist. */
   verifyNobody(plain: string): Promise<void>
   /** Ends its threads. */
@@ -87,10 +91,48 @@ export const openPasswordHasher = ({
   }
 
   let dummy: ReturnType<typeof nobody> | undefined
+  /** What ours takes, in milliseconds, as of late. */
+  let oursMs = 50
   const compareWithNobody = async (plain: string): Promise<void> => {
     dummy ??= nobody()
     const hash = await dummy
-    if (hash && 'verify' in hash) await hash.verify(plain)
+    if (!hash || !('verify' in hash)) return
+    const began = performance.now()
+    await hash.verify(plain)
+    oursMs += (performance.now() - began - oursMs) / 16
+  }
+
+  const failures = openFailureTime()
+  /** Of another system, which hashed what was typed as it came. */
+  const verifyImported = async (hash: StoredHash, stored: string, plain: string): Promise<boolean> => {
+    const began = performance.now()
+    const ok = hash.blocks ? await schemeThreads.verify(stored, plain) : await hash.verify(plain)
+    failures.took(hash.form, performance.now() - began)
+    return ok
+  }
+
+  const verify = async (stored: string, plain: string): Promise<Verdict> => {
+    const hash = findStoredHash(stored)
+    if (!hash || isImpossible(plain)) {
+      await compareWithNobody('')
+      return { ok: false, rehash: false }
+    }
+    if (hash.isCurrent) return { ok: await hash.verify(prepare(plain)), rehash: false }
+    const ok = await verifyImported(hash, stored, plain)
+    // A wrong password takes the time of ours too, else a quick answer would tell of a user with an old and quick hash.
+    if (!ok) await compareWithNobody('')
+    return { ok, rehash: ok }
+  }
+
+  /** In a turn; a failure is told when all failures are, and its turn is over before. */
+  const timed = async (work: () => Promise<Verdict>): Promise<Verdict> => {
+    let began = 0
+    const verdict = await turn(() => {
+      began = performance.now()
+      return work()
+    })
+    if (!verdict.ok) await failures.settle(began, oursMs)
+    return verdict
   }
 
   return {
@@ -98,21 +140,19 @@ export const openPasswordHasher = ({
       if (isImpossible(plain)) throw new Problem('invalid', { errors: [{ pointer: '/password', detail: 'is empty, too long or has NUL' }] })
       return turn(() => hashArgon2id(prepare(plain)))
     },
-    verify: (stored, plain) =>
-      turn(async () => {
+    verify: (stored, plain) => timed(() => verify(stored, plain)),
+    verifyNobody: async (plain) => {
+      await timed(async () => {
+        await compareWithNobody(isImpossible(plain) ? '' : prepare(plain))
+        return { ok: false, rehash: false }
+      })
+    },
+    learn: async (list) => {
+      for (const stored of list) {
         const hash = findStoredHash(stored)
-        if (!hash || isImpossible(plain)) {
-          await compareWithNobody('')
-          return { ok: false, rehash: false }
-        }
-        if (hash.isCurrent) return { ok: await hash.verify(prepare(plain)), rehash: false }
-        // Another system hashed what was typed as it came.
-        const ok = hash.blocks ? await schemeThreads.verify(stored, plain) : await hash.verify(plain)
-        // A wrong password takes the time of ours too, else a quick answer would tell of a user with an old and quick hash.
-        if (!ok) await compareWithNobody('')
-        return { ok, rehash: ok }
-      }),
-    verifyNobody: (plain) => turn(() => compareWithNobody(isImpossible(plain) ? '' : prepare(plain))),
+        if (hash && !hash.isCurrent && !failures.isKnown(hash.form)) await turn(() => verifyImported(hash, stored, 'nobody'))
+      }
+    },
     close: () => schemeThreads.close(),
   }
 }

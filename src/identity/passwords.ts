@@ -1,7 +1,7 @@
 /** Passwords of users: set, checked, imported. Hashing happens outside of transactions, so that none is held open for it. */
 import { Problem } from '#/lib/problem.ts'
 import type { Db } from '#/lib/sql.ts'
-import { findPassword, replacePasswordHash, storePassword } from '#/model/passwords.ts'
+import { findPassword, listImportedHashes, replacePasswordHash, storePassword } from '#/model/passwords.ts'
 import { lockUserRow } from '#/model/users.ts'
 import { type Change, recordChange } from './change.ts'
 import { longestPassword, type PasswordHasher } from './password_hasher.ts'
@@ -93,6 +93,10 @@ export const checkPassword = async ({ db, passwords }: PasswordDeps, login: stri
   if (rehash) await rehashPassword({ db, passwords }, user.id, stored.hash, plain)
   return user
 }
+
+/** To be called at the start: a failed sign-in takes as long as one with the dearest hash that is stored. */
+export const learnImportedHashes = async ({ db, passwords }: PasswordDeps): Promise<void> =>
+  passwords.learn((await listImportedHashes(db)).map(({ hash }) => hash))
 
 /** Not now is as good as now: a full queue does not keep a person out. */
 const rehashPassword = async ({ db, passwords }: PasswordDeps, user_id: string, from: string, plain: string): Promise<void> => {

@@ -27,6 +27,14 @@ export const replacePasswordHash = (db: Db, user_id: string, from: string, to: s
      where user_id = ${user_id}
        and hash = ${from}`)
 
+/** A few that are not ours of today, as the index `passwords_imported_idx` has them. */
+export const listImportedHashes = (db: Db) =>
+  db.any<{ hash: string }>(sql`
+    select hash
+      from passwords
+     where hash not like '$argon2id$v=19$m=19456,t=2,p=1$%'
+     limit 100`)
+
 export const deletePassword = (db: Db, user_id: string) =>
   db.run(sql`
     delete from passwords

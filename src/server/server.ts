@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { openPages } from '#/flow/pages.ts'
-import { openPasswordHasher } from '#/identity/passwords.ts'
+import { learnImportedHashes, openPasswordHasher } from '#/identity/passwords.ts'
 import { type Clock, systemClock } from '#/lib/clock.ts'
 import { networkMatcher, type Settings } from '#/lib/config.ts'
 import { returnStartMemory } from '#/lib/heap.ts'
@@ -116,6 +116,9 @@ export const startServer = async ({
       const watch = watchManifests(deps, settings.MANIFESTS)
       closing.unshift(() => watch.close())
     }
+    learnImportedHashes({ db, passwords }).catch((error: Error) =>
+      log.warn({ event: 'passwords.learn_failed', error: error.message }, 'what imported hashes take is found out as they come'),
+    )
     setTimeout(returnStartMemory, settledAfterMs).unref()
     return first
   }

@@ -49,6 +49,7 @@ export const argon2: Scheme = {
     if (memory > most.memory || passes > most.passes || parallelism > most.parallelism || memory * passes > most.work)
       return { refused: `costs too much: at most m=${most.memory}, t=${most.passes}, p=${most.parallelism} and m·t=${most.work} are taken` }
     return {
+      form: `${algorithm} ${memory} ${passes} ${parallelism}`,
       blocks: false,
       isCurrent:
         algorithm === 'argon2id' &&

@@ -18,6 +18,7 @@ export const bcrypt: Scheme = {
     if (Number(cost) < 4 || Number(cost) > dearest)
       return { refused: `costs too much or too little: bcrypt is taken with a cost from 4 to ${dearest}` }
     return {
+      form: `bcrypt ${cost}`,
       blocks: true,
       isCurrent: false,
       // bcryptjs compares in constant time.

@@ -34,6 +34,11 @@ export const md5_crypt: Scheme = {
     const match = pattern.exec(text)
     if (!match) return undefined
     const [, magic = '', salt = '', hash = ''] = match
-    return { blocks: true, isCurrent: false, verify: (plain) => sameSecret(compute(Buffer.from(plain), magic, salt), hash) }
+    return {
+      form: 'md5_crypt',
+      blocks: true,
+      isCurrent: false,
+      verify: (plain) => sameSecret(compute(Buffer.from(plain), magic, salt), hash),
+    }
   },
 }

@@ -63,6 +63,7 @@ export const pbkdf2: Scheme = {
     const blocks = Math.ceil(hash.length / { sha1: 20, sha256: 32, sha512: 64 }[digest as 'sha1' | 'sha256' | 'sha512'])
     if (iterations * blocks > most.iterations) return { refused: `costs too much: at most ${most.iterations} iterations are taken` }
     return {
+      form: `pbkdf2 ${digest} ${iterations * blocks}`,
       blocks: false,
       isCurrent: false,
       verify: async (plain) => timingSafeEqual(await pbkdf2Async(plain, salt, iterations, hash.length, digest), hash),

@@ -26,6 +26,7 @@ export const salted_sha: Scheme = {
     const digest = decoded.subarray(0, bytes)
     const salt = decoded.subarray(bytes)
     return {
+      form: 'salted_sha',
       blocks: false,
       isCurrent: false,
       verify: (plain) => timingSafeEqual(createHash(algorithm).update(plain).update(salt).digest(), digest),

@@ -4,6 +4,8 @@
 export interface StoredHash {
   /** Whether it is this password. Compares in constant time. */
   verify(plain: string): boolean | Promise<boolean>
+  /** Scheme and costs: hashes of one form take the same time. */
+  form: string
   /** Computes for long in JavaScript: wants a thread of its own. */
   blocks: boolean
   /** Made by us as we make them today, so there is no reason to hash anew. */

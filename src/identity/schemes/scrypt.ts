@@ -50,6 +50,7 @@ export const scrypt: Scheme = {
     if (memory > most.memoryBytes || N * r * p > most.work)
       return { refused: 'costs too much: at most 128 MiB and N·r·p = 2097152 are taken' }
     return {
+      form: `scrypt ${N} ${r} ${p}`,
       blocks: false,
       isCurrent: false,
       // What OpenSSL counts is a little more than 128·N·r.

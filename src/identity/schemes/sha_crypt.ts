@@ -78,6 +78,7 @@ export const sha_crypt: Scheme = {
     const rounds = given === undefined ? usualRounds : Math.max(fewestRounds, Number(given))
     if (rounds > mostRounds) return { refused: `costs too much: at most ${mostRounds} rounds are taken` }
     return {
+      form: `sha_crypt ${id} ${rounds}`,
       blocks: true,
       isCurrent: false,
       verify: (plain) => sameSecret(compute(Buffer.from(plain), Buffer.from(salt), rounds, variant), hash),
