@@ -226,6 +226,32 @@ describe('sessions', () => {
   })
 })
 
+describe('a password comes with the right to set passwords', () => {
+  const passwordHash = '$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy'
+
+  it('whoever may create users makes one without, and with update credentials one that signs in', async () => {
+    const maker = await api.token(scope(['users'], ['*'], ['*']))
+    assert.equal((await api.call('POST', '/api/v1/users', { username: 'hashed', passwordHash }, { token: maker })).status, 403)
+    assert.equal((await api.call('GET', '/api/v1/users?q=hashed')).text.includes('hashed'), false)
+    assert.equal((await api.call('POST', '/api/v1/users', { username: 'bare' }, { token: maker })).status, 201)
+    const importer = await api.token(scope(['users', 'credentials'], ['*'], ['create', 'update']))
+    assert.equal((await api.call('POST', '/api/v1/users', { username: 'hashed', passwordHash }, { token: importer })).status, 201)
+  })
+
+  it('no resource and no patch carries one', async () => {
+    const manifest = { apiVersion: 'signet.dev/v1alpha1', kind: 'User', metadata: { name: 'carried' }, spec: { passwordHash } }
+    for (const [method, path, body, status] of [
+      ['POST', '/api/v1/apply', manifest, 422],
+      ['POST', '/api/v1/namespaces/default/users', manifest, 422],
+      ['PATCH', `/api/v1/users/${await person('patched')}`, { passwordHash }, 422],
+    ] as const) {
+      const answer = await api.call(method, path, body)
+      assert.equal(answer.status, status, answer.text)
+      assert.match(answer.text, /passwordHash/)
+    }
+  })
+})
+
 describe('nobody hands out more than they hold', () => {
   /** May do everything with users, groups, roles, credentials, but nothing with events. */
   const keeper = () => api.token(scope(['users', 'groups', 'roles', 'credentials', 'sessions'], ['*'], ['*']))

@@ -121,13 +121,15 @@ export const users = ({ db, snapshot, passwords }: ApiDeps): Endpoint[] => {
             .max(1024)
             .optional()
             .describe(
-              'Imported as another system stored it (Argon2id, bcrypt, PBKDF2, scrypt, SSHA, crypt); hashed anew at the first sign-in.',
+              'Imported as another system stored it (Argon2id, bcrypt, PBKDF2, scrypt, SSHA, crypt); hashed anew at the first sign-in. Needs the right to update credentials.',
             ),
         }),
         contentTypes: [json],
       },
       answers: { 201: { description: 'Created.', schema: userSchema }, 409: { description: 'The username or address is taken.' } },
       handle: async ({ body: { passwordHash, ...fields }, caller, change, now, address }) => {
+        // Whoever knows the password that it belongs to signs in as the user.
+        if (passwordHash !== undefined) caller.require({ verb: 'update', kind: 'credentials' })
         const user = await db.transaction(async (tx) => {
           const created = await createUser(tx, fields, { ...change, passwordHash }, now)
           await escalation.requireAboveUser(tx, caller, created)
