@@ -30,7 +30,7 @@ Without DATABASE_URL it joins the signet up that runs on DATA_DIR.
       log.info({ event: 'server.ready' }, 'ready')
       // On its own line and not in the log, which others keep.
       if (first?.password) process.stdout.write(`\nUser admin, password ${first.password.reveal()} (shown this once)\n\n`)
-      const signal = await stopped
+      const signal = await Promise.race([stopped, server.loaded.then(() => stopped)])
       log.info({ event: 'server.stopping', signal }, 'stopping')
     } finally {
       await server.stop()

@@ -86,7 +86,7 @@ const run = async (settings: Settings, { demo, authServer }: { demo: boolean; au
       say('')
       say('Ctrl-C stops it.')
     }
-    const signal = await stopped
+    const signal = await Promise.race([stopped, server.loaded.then(() => stopped)])
     log.info({ event: 'up.stopping', signal }, 'stopping')
     return 0
   } finally {

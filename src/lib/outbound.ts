@@ -5,7 +5,7 @@
  */
 import { lookup as resolve } from 'node:dns'
 import { BlockList, isIP } from 'node:net'
-import { Agent, buildConnector, type Dispatcher, fetch as undiciFetch } from 'undici'
+import type { Agent } from 'undici'
 import { networkMatcher } from './config.ts'
 
 /** Not public, by IANA's special-purpose registries (RFC 6890 and its followers). */
@@ -86,7 +86,35 @@ export interface Outbound {
 
 export const openOutbound = ({ allowed, timeoutMs = 5_000, maxBytes = 1024 * 1024 }: OutboundOptions): Outbound => {
   const mayCall = outboundMatcher(allowed)
-  const connect = buildConnector({
+  let opened: Promise<Opened> | undefined
+  return {
+    // undici's own fetch and Response, which do what those of the platform do.
+    fetch: (async (url: string, options: RequestInit = {}) => {
+      opened ??= openAgent({ mayCall, timeoutMs, maxBytes })
+      const { agent, undici } = await opened
+      return undici.fetch(url, {
+        ...(options as object),
+        dispatcher: agent,
+        signal: AbortSignal.any([AbortSignal.timeout(timeoutMs), ...(options.signal ? [options.signal] : [])]),
+      })
+    }) as unknown as typeof globalThis.fetch,
+    close: async () => (await opened)?.agent.close(),
+  }
+}
+
+interface Opened {
+  undici: typeof import('undici')
+  agent: Agent
+}
+
+/** With the first call, which many a server never makes: the library is a tenth of all that a start would load. */
+const openAgent = async ({
+  mayCall,
+  timeoutMs,
+  maxBytes,
+}: Required<Pick<OutboundOptions, 'timeoutMs' | 'maxBytes'>> & { mayCall: (address: string) => boolean }): Promise<Opened> => {
+  const undici = await import('undici')
+  const connect = undici.buildConnector({
     timeout: timeoutMs,
     // A name is resolved once, and what is connected to is what was looked at.
     lookup: (hostname, options, done) => {
@@ -101,7 +129,7 @@ export const openOutbound = ({ allowed, timeoutMs = 5_000, maxBytes = 1024 * 102
       })
     },
   })
-  const agent: Dispatcher = new Agent({
+  const agent = new undici.Agent({
     connect: (options, done) => {
       const host = options.hostname.replace(/^\[|\]$/g, '')
       if (isIP(host) && !mayCall(host)) return done(refusal(host), null)
@@ -120,16 +148,7 @@ export const openOutbound = ({ allowed, timeoutMs = 5_000, maxBytes = 1024 * 102
     pipelining: 1,
     keepAliveTimeout: 4_000,
   })
-  return {
-    // undici's own fetch and Response, which do what those of the platform do.
-    fetch: ((url: string, options: RequestInit = {}) =>
-      undiciFetch(url, {
-        ...(options as object),
-        dispatcher: agent,
-        signal: AbortSignal.any([AbortSignal.timeout(timeoutMs), ...(options.signal ? [options.signal] : [])]),
-      })) as unknown as typeof globalThis.fetch,
-    close: () => agent.close(),
-  }
+  return { undici, agent }
 }
 
 const refusal = (host: string) => new OutboundRefused(`${host} is not a public address and not in OUTBOUND_ALLOW`)

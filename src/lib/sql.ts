@@ -170,13 +170,19 @@ export const openDatabase = ({ url, max = 10, onError: told = () => {} }: Databa
       const isNew = heards.size === 0
       heards.add(heard)
       listeners.set(channel, heards)
-      if (!listening) {
-        connecting ??= connectListener().finally(() => {
-          connecting = undefined
-        })
-        await connecting
+      try {
+        if (!listening) {
+          connecting ??= connectListener().finally(() => {
+            connecting = undefined
+          })
+          await connecting
+        }
+        if (isNew) await listening?.query(`listen ${pg.escapeIdentifier(channel)}`)
+      } catch (error) {
+        // Who was told that it failed asks again.
+        heards.delete(heard)
+        throw error
       }
-      if (isNew) await listening?.query(`listen ${pg.escapeIdentifier(channel)}`)
     },
     close: async () => {
       closed = true

@@ -28,6 +28,10 @@ export const lockConfiguration = async (db: Db): Promise<string> =>
 export const findGeneration = async (db: Db): Promise<string> =>
   (await db.one<{ generation: string }>(sql`select generation from configuration`)).generation
 
+/** Whether anyone was first already. */
+export const hasStarted = async (db: Db): Promise<boolean> =>
+  (await db.maybeOne(sql`select from configuration where first_started_at is not null`)) !== undefined
+
 /** True for the one caller who is first. */
 export const claimFirstStart = async (db: Db, now: Date): Promise<boolean> =>
   (await db.run(sql`update configuration set first_started_at = ${now} where first_started_at is null`)) === 1

@@ -31,8 +31,13 @@ export interface OidcDeps {
 
 export interface Oidc {
   handle(request: IncomingMessage, response: ServerResponse): void
+  /** Makes what answers for each AuthServer, which otherwise its first request does; of many only the first ones. */
+  prepare(): Promise<void>
   close(): Promise<void>
 }
+
+/** Each takes some 20 ms and 1 MB. */
+const preparedAtMost = 8
 
 export const openOidc = async (deps: OidcDeps): Promise<Oidc> => {
   const outbound = openOutbound({ allowed: deps.settings.OUTBOUND_ALLOW ?? (deps.settings.DATABASE_URL ? [] : privateNetworks) })
@@ -69,6 +74,9 @@ export const openOidc = async (deps: OidcDeps): Promise<Oidc> => {
 
   return {
     handle: (request, response) => issuerOf(getCaller(request).authServer).handle(request, response),
+    prepare: async () => {
+      for (const authServer of deps.snapshot.authServers().slice(0, preparedAtMost)) await issuerOf(authServer).provider()
+    },
     close: async () => {
       stopWatching()
       await logouts.close()

@@ -1,18 +1,18 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type FastifyPluginAsync, type FastifyReply, fastify } from 'fastify'
 import { type ApiDeps, buildApi } from '#/api/index.ts'
 import { refuseUnrouted } from '#/api/problem.ts'
 import { type FlowRoutesDeps, flowRoutes } from '#/flow/routes.ts'
+import { learnImportedHashes, openPasswordHasher } from '#/identity/passwords.ts'
 import { readLocales } from '#/lib/catalogue.ts'
 import { getCaller } from '#/lib/http.ts'
 import { type PortalDeps, portalRoutes } from '#/portal/routes.ts'
+import type { Part } from './parts.ts'
 import { refuse } from './refuse.ts'
 
 export type CoreDeps = ApiDeps & FlowRoutesDeps & PortalDeps
 
-export interface Core {
-  handle(request: IncomingMessage, response: ServerResponse): void
-  close(): Promise<void>
+const noSchemas = (): never => {
+  throw new Error('a route has no JSON Schema here')
 }
 
 /** Flow pages, portal and REST. */
@@ -25,7 +25,9 @@ export const coreRoutes =
   }
 
 /** All of it in one Fastify instance. It never listens: the router hands it what is its own. */
-export const openCore = async (deps: CoreDeps): Promise<Core> => {
+export const openCore = async (open: Omit<CoreDeps, 'passwords'>): Promise<Part> => {
+  const passwords = openPasswordHasher()
+  const deps = { ...open, passwords }
   const app = fastify({
     logger: false,
     bodyLimit: 1024 * 1024,
@@ -34,6 +36,8 @@ export const openCore = async (deps: CoreDeps): Promise<Core> => {
     // The cast: here the reply's type knows of no status it may have.
     frameworkErrors: (error, request, reply) => refuseUnrouted(error, request, reply as FastifyReply),
     routerOptions: { maxParamLength: 512 },
+    // Shapes are checked by Zod (src/api/endpoint.ts). Without these two, two compilers of JSON Schema would be loaded for nothing.
+    schemaController: { compilersFactory: { buildValidator: noSchemas, buildSerializer: noSchemas } },
   })
   await app.register(coreRoutes(deps))
   app.setNotFoundHandler((request, reply) => {
@@ -53,8 +57,14 @@ export const openCore = async (deps: CoreDeps): Promise<Core> => {
     refuse(raw, reply.raw, { code: 'not_found', detail: 'nothing stands at this address' })
   })
   await app.ready()
+  learnImportedHashes(deps).catch((error: Error) =>
+    deps.log.warn({ event: 'passwords.learn_failed', error: error.message }, 'what imported hashes take is found out as they come'),
+  )
   return {
     handle: (request, response) => app.routing(request, response),
-    close: () => app.close(),
+    close: async () => {
+      await app.close()
+      await passwords.close()
+    },
   }
 }

@@ -1,15 +1,62 @@
-import { createServer, type Server } from 'node:http'
+import type { Server } from 'node:http'
 import type { Database } from '#/lib/sql.ts'
+import { createServer } from './listener.ts'
 
 export interface Metrics {
   /** Counts an answered request and how long it took. */
   answered(part: string, status: number, seconds: number): void
   /** Serves GET /metrics. */
   readonly server: Server
+  /** Loads the library that counts; until then requests are kept and counted then. Asking for the metrics loads it too. */
+  load(): Promise<void>
 }
 
+interface Counting {
+  answered(part: string, status: number, seconds: number): void
+  render(): Promise<{ contentType: string; text: string }>
+}
+
+/** More requests than any server answers before it is loaded. */
+const mostKept = 10_000
+
 /** Prometheus metrics of this process; names after OpenTelemetry's where there is one. */
-export const openMetrics = async (db: Database): Promise<Metrics> => {
+export const openMetrics = (db: Database): Metrics => {
+  const kept: Parameters<Metrics['answered']>[] = []
+  let counting: Counting | undefined
+  let loading: Promise<Counting> | undefined
+  const load = (): Promise<Counting> => {
+    loading ??= openCounting(db).then((opened) => {
+      counting = opened
+      for (const request of kept.splice(0)) opened.answered(...request)
+      return opened
+    })
+    return loading
+  }
+  const server = createServer((request, response) => {
+    if (request.method !== 'GET' || request.url?.split('?')[0] !== '/metrics') {
+      response.writeHead(404).end()
+      return
+    }
+    load()
+      .then(({ render }) => render())
+      .then(
+        ({ contentType, text }) => response.writeHead(200, { 'content-type': contentType }).end(text),
+        () => response.writeHead(500).end(),
+      )
+  })
+  return {
+    server,
+    answered: (...request) => {
+      if (counting) counting.answered(...request)
+      else if (kept.length < mostKept) kept.push(request)
+    },
+    load: async () => {
+      await load()
+    },
+  }
+}
+
+const openCounting = async (db: Database): Promise<Counting> => {
   const { collectDefaultMetrics, Gauge, Histogram, Registry } = (await import('prom-client')).default
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
@@ -32,18 +79,7 @@ export const openMetrics = async (db: Database): Promise<Metrics> => {
     },
   })
   const labels = new Map<string, { part: string; status: string }>()
-  const server = createServer((request, response) => {
-    if (request.method !== 'GET' || request.url?.split('?')[0] !== '/metrics') {
-      response.writeHead(404).end()
-      return
-    }
-    registry.metrics().then(
-      (text) => response.writeHead(200, { 'content-type': registry.contentType }).end(text),
-      () => response.writeHead(500).end(),
-    )
-  })
   return {
-    server,
     answered: (part, status, seconds) => {
       const key = `${part} ${status}`
       let label = labels.get(key)
@@ -53,5 +89,6 @@ export const openMetrics = async (db: Database): Promise<Metrics> => {
       }
       duration.observe(label, seconds)
     },
+    render: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
   }
 }

@@ -1,10 +1,10 @@
 /**
  * A server process, put together. The listener opens first and answers 503 while the rest starts, so that a proxy in front sees a
- * server that is starting and not one that is gone.
+ * server that is starting and not one that is gone. It is ready with the database, the configuration and the templates; the programs of the
+ * parts come after (parts.ts). So what is only used there is imported where it is used.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { openPages } from '#/flow/pages.ts'
-import { learnImportedHashes, openPasswordHasher } from '#/identity/passwords.ts'
+import { setTimeout as delay } from 'node:timers/promises'
 import { type Clock, systemClock } from '#/lib/clock.ts'
 import { networkMatcher, type Settings } from '#/lib/config.ts'
 import { returnStartMemory } from '#/lib/heap.ts'
@@ -12,14 +12,12 @@ import { setCaller } from '#/lib/http.ts'
 import type { Log } from '#/lib/log.ts'
 import type { Secret } from '#/lib/secret.ts'
 import { openDatabase } from '#/lib/sql.ts'
-import { openOidc } from '#/oidc/oidc.ts'
-import { applyFirstStart, type FirstStart } from '#/resources/first_start.ts'
-import { openSnapshot } from '#/resources/snapshot.ts'
-import { watchManifests } from '#/resources/watch.ts'
-import { openCore } from './core.ts'
+import { hasStarted } from '#/model/resources.ts'
+import type { FirstStart } from '#/resources/first_start.ts'
 import { openReadiness, type Readiness } from './health.ts'
 import { closeServer, listen, openListener } from './listener.ts'
 import { openMetrics } from './metrics.ts'
+import { type Handle, openParts } from './parts.ts'
 import { refuse } from './refuse.ts'
 import { type RouterOptions, route, settleHeaders } from './router.ts'
 
@@ -38,19 +36,22 @@ export interface RunningServer {
   address: string
   port: number
   metricsPort: number
-  /** Resolves when every part is up, with what a first start made; rejects when a part could not be opened. Undefined: stopped before. */
+  /** Resolves when requests are answered, with what a first start made; rejects when it can't come to that. Undefined: stopped before. */
   started: Promise<FirstStart | undefined>
+  /** Resolves when every part is open, for which nobody needs to wait; rejects when the program of one can't be loaded: then this process is of no use. */
+  loaded: Promise<void>
   /** Stops accepting, finishes what runs, closes the database. */
   stop(): Promise<void>
 }
 
-type Handle = (request: IncomingMessage, response: ServerResponse) => void
-
 const requestsFinishWithinMs = 8_000
+/** Who waits for the server to be ready hears of it before the parts are loaded. */
+const aheadMs = 20
 /** Not at once: the first requests go before it. */
 const settledAfterMs = 1_500
 const lookForMigrationsEveryMs = 1_000
 const startingRetryAfter = 2
+const alreadyStarted: FirstStart = { made: false, password: undefined }
 
 /** Resolves when it listens; `started` when it serves. */
 export const startServer = async ({
@@ -67,14 +68,19 @@ export const startServer = async ({
     onError: (error) => log.warn({ event: 'database.connection.lost', error: error.message }, 'a connection to PostgreSQL was lost'),
   })
   const readiness = openReadiness(db)
-  const metrics = await openMetrics(db)
+  const metrics = openMetrics(db)
   const closing: (() => Promise<void> | void)[] = [() => db.close()]
   let stopping = false
   let handle: Handle = (request, response) =>
     refuse(request, response, { code: 'unavailable', detail: 'Signet is starting', retryAfter: startingRetryAfter })
 
   let serving = false
-  const whenServing = async (): Promise<Readiness> => (serving ? readiness() : { ready: false, reason: 'Signet is starting' })
+  let faultyPart: () => string | undefined = () => undefined
+  const whenServing = async (): Promise<Readiness> => {
+    if (!serving) return { ready: false, reason: 'Signet is starting' }
+    const part = faultyPart()
+    return part === undefined ? readiness() : { ready: false, reason: `the part ${part} could not be opened` }
+  }
 
   const server = openListener((request, response) => {
     if (request.url?.startsWith('/-/health/')) answerHealth(request, response, whenServing, () => stopping)
@@ -86,25 +92,42 @@ export const startServer = async ({
     throw error
   })
 
-  const start = async () => {
-    await untilMigrated(readiness, () => stopping, log)
+  const begin = async () => {
+    const [{ openSnapshot }, { openPages }] = await Promise.all([
+      import('#/resources/snapshot.ts'),
+      import('#/flow/pages.ts'),
+      untilMigrated(readiness, () => stopping, log),
+    ])
     if (stopping) return undefined
-    const passwords = openPasswordHasher()
-    closing.unshift(() => passwords.close())
-    const first = await applyFirstStart({ db, rootSecret, passwords, settings }, clock())
+    const first = (await hasStarted(db)) ? alreadyStarted : await firstStart()
     const snapshot = await openSnapshot({ db, log, clock })
     closing.unshift(() => snapshot.close())
     const pages = openPages({ templatesDir: settings.TEMPLATES_DIR, log })
-    const deps = { db, log, clock, settings, snapshot, rootSecret, passwords, pages }
-    const oidc = await openOidc(deps)
-    closing.unshift(() => oidc.close())
-    const core = await openCore(deps)
-    closing.unshift(() => core.close())
+    const deps = { db, log, clock, settings, snapshot, rootSecret, pages }
+    const parts = openParts({
+      programs: {
+        oidc: () =>
+          import('#/oidc/oidc.ts').then(
+            ({ openOidc }) =>
+              () =>
+                openOidc(deps),
+          ),
+        core: () =>
+          import('./core.ts').then(
+            ({ openCore }) =>
+              () =>
+                openCore(deps),
+          ),
+      },
+      onFault: (part, error) => log.error({ event: 'server.part.failed', 'signet.part': part, error: error.stack }, 'it is opened again'),
+    })
+    faultyPart = parts.faulty
+    closing.unshift(() => parts.close())
     const isTrustedProxy = networkMatcher(settings.TRUSTED_PROXIES)
     handle = serve({
       log,
       answered: metrics.answered,
-      parts: { oidc: oidc.handle, core: core.handle },
+      parts: parts.handle,
       authServerFor: (host, path) => {
         const found = snapshot.authServerFor(host, path)
         return found && (only === undefined || only === `${found.namespace}/${found.name}`) ? found : undefined
@@ -112,29 +135,53 @@ export const startServer = async ({
       isTrustedProxy,
     })
     serving = true
-    if (settings.MANIFESTS) {
-      const watch = watchManifests(deps, settings.MANIFESTS)
-      closing.unshift(() => watch.close())
-    }
-    learnImportedHashes({ db, passwords }).catch((error: Error) =>
-      log.warn({ event: 'passwords.learn_failed', error: error.message }, 'what imported hashes take is found out as they come'),
-    )
-    setTimeout(returnStartMemory, settledAfterMs).unref()
-    return first
+    return { first, parts, deps }
   }
 
-  const started = start()
+  const firstStart = async (): Promise<FirstStart> => {
+    const [{ applyFirstStart }, { openPasswordHasher }] = await Promise.all([
+      import('#/resources/first_start.ts'),
+      import('#/identity/passwords.ts'),
+    ])
+    const passwords = openPasswordHasher()
+    try {
+      return await applyFirstStart({ db, rootSecret, passwords, settings }, clock())
+    } finally {
+      await passwords.close()
+    }
+  }
+
+  const start = begin()
+  const load = async () => {
+    const begun = await start
+    if (!begun) return
+    await delay(aheadMs)
+    if (stopping) return
+    await begun.parts.load()
+    await metrics.load()
+    if (settings.MANIFESTS && !stopping) {
+      const { watchManifests } = await import('#/resources/watch.ts')
+      const watch = watchManifests(begun.deps, settings.MANIFESTS)
+      closing.unshift(() => watch.close())
+    }
+    setTimeout(returnStartMemory, settledAfterMs).unref()
+  }
+  const started = start.then((begun) => begun?.first)
+  const loaded = load()
+  // Who waits for neither is not ended by it; who waits for one hears of it there.
+  for (const promise of [started, loaded]) promise.catch(() => {})
   return {
     address,
     port,
     metricsPort,
     started,
+    loaded,
     stop: async () => {
       if (stopping) return
       stopping = true
       await Promise.all([closeServer(server, requestsFinishWithinMs), closeServer(metrics.server, 0)])
       // What is still being opened must be there to be closed. How it failed, the one who waits for `started` has heard.
-      await started.catch(() => {})
+      await loaded.catch(() => {})
       for (const close of closing) await close()
     },
   }
