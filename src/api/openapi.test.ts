@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'node:test'
 import fc from 'fast-check'
 import { kinds } from '#/kinds/index.ts'
 import { type Api, issuerUrl, openApi as open } from '../../test/support/api.ts'
-import type { JsonSchema, OpenApi, Operation } from './openapi.ts'
+import type { JsonSchema, OpenApi, Operation } from './openapi_document.ts'
 
 let api: Api
 let document: OpenApi

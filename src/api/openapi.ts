@@ -7,29 +7,9 @@ import type { Kind } from '#/kinds/kind.ts'
 import { problemContentType, problemSchema } from '#/lib/problem_document.ts'
 import { type DescribedEndpoint, type Endpoint, endpoint } from './endpoint.ts'
 import { flows } from './flows.ts'
+import type { JsonSchema, OpenApi, Operation } from './openapi_document.ts'
 import { renderReference } from './reference_page.ts'
 import { anyResource, anyResourceList } from './resource_schema.ts'
-
-export interface Operation {
-  operationId: string
-  tags: string[]
-  summary: string
-  parameters: { name: string; in: string; required: boolean; description?: string; schema: JsonSchema }[]
-  requestBody?: { required: boolean; content: Record<string, { schema: JsonSchema }> }
-  responses: Record<string, { description: string; content?: Record<string, { schema: JsonSchema }> }>
-  security: Record<string, string[]>[]
-}
-
-export type JsonSchema = Record<string, unknown>
-
-export interface OpenApi {
-  openapi: string
-  info: { title: string; version: string; description: string }
-  servers: { url: string }[]
-  tags: { name: string; description?: string }[]
-  paths: Record<string, Record<string, Operation>>
-  components: { schemas: Record<string, JsonSchema>; securitySchemes: Record<string, JsonSchema> }
-}
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
 

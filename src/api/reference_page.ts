@@ -1,6 +1,6 @@
 /** openapi.json for people: one page, no script, nothing from elsewhere. */
 import { createHash } from 'node:crypto'
-import type { JsonSchema, OpenApi, Operation } from './openapi.ts'
+import type { JsonSchema, OpenApi, Operation } from './openapi_document.ts'
 
 const style = `
 :root{color-scheme:light dark;--line:light-dark(#d5d9e0,#3a3f4a);--soft:light-dark(#f4f6f9,#1d2027);--link:light-dark(#0b57d0,#8ab4f8)}
