@@ -2,13 +2,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { type Command, parseFlags } from './command.ts'
-import { printCrds } from './print_crds.ts'
-import { printKinds } from './print_kinds.ts'
-import { printOpenApi } from './print_openapi.ts'
-import { printSettings } from './print_settings.ts'
-
-/** Path below the folder of the project, and its text. */
-export type PrintedFile = [path: string, text: string]
+import { printCrds } from './print/crds.ts'
+import { printKinds } from './print/kinds.ts'
+import { printOpenApi } from './print/openapi.ts'
+import type { PrintedFile } from './print/printed_file.ts'
+import { printSettings } from './print/settings.ts'
 
 const printers: (() => Iterable<PrintedFile>)[] = [printSettings, printKinds, printCrds, printOpenApi]
 

@@ -1,6 +1,6 @@
 import { type ApiDeps, endpoints } from '#/api/index.ts'
 import { describe } from '#/api/openapi.ts'
-import type { PrintedFile } from './print.ts'
+import type { PrintedFile } from './printed_file.ts'
 
 /** The description that a server shows at /api/openapi.json, for those who make clients from it. */
 export const printOpenApi = (): PrintedFile[] => {

@@ -1,7 +1,7 @@
 import { stringify } from 'yaml'
 import { crdOf } from '#/kinds/crd.ts'
 import { kinds } from '#/kinds/index.ts'
-import type { PrintedFile } from './print.ts'
+import type { PrintedFile } from './printed_file.ts'
 
 export const printCrds = (): PrintedFile[] =>
   Object.values(kinds).map((kind) => [

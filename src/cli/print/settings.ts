@@ -1,5 +1,5 @@
 import { settingsTable } from '#/lib/config.ts'
-import type { PrintedFile } from './print.ts'
+import type { PrintedFile } from './printed_file.ts'
 
 const cell = (text: string): string => text.replaceAll('|', '\\|')
 

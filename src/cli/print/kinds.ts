@@ -1,7 +1,7 @@
 import { crdSpecOf, isJsonObject, type Json } from '#/kinds/crd.ts'
 import { kinds } from '#/kinds/index.ts'
 import type { Kind } from '#/kinds/kind.ts'
-import type { PrintedFile } from './print.ts'
+import type { PrintedFile } from './printed_file.ts'
 
 const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ')
 

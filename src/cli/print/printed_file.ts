@@ -1,0 +1,2 @@
+/** Path below the folder of the project, and its text. */
+export type PrintedFile = [path: string, text: string]
