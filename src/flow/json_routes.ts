@@ -4,6 +4,7 @@ import { Problem } from '#/lib/problem.ts'
 import { answerWithProblems, sendProblem } from '#/lib/problem_reply.ts'
 import { beginAttempt } from './attempts.ts'
 import type { FlowAnswer, RefusedMembers } from './challenge.ts'
+import type { FlowRoutesDeps } from './deps.ts'
 import { getFlow, postAttempt, type Step, showAttempt } from './executor.ts'
 import {
   localesOf,
@@ -16,7 +17,6 @@ import {
   single,
   takeOnly,
 } from './read_request.ts'
-import type { FlowRoutesDeps } from './routes.ts'
 import type { FlowRequest } from './stage.ts'
 import { challengeOf } from './stage_page.ts'
 

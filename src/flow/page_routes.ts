@@ -6,6 +6,7 @@ import { parseForm } from '#/lib/form.ts'
 import { toProblem } from '#/lib/problem_document.ts'
 import { logProblem, setRetryAfter } from '#/lib/problem_reply.ts'
 import { attemptLocation, beginAttempt } from './attempts.ts'
+import type { FlowRoutesDeps } from './deps.ts'
 import { AttemptOver, getFlow, postAttempt, type Step, showAttempt } from './executor.ts'
 import {
   localesOf,
@@ -18,7 +19,6 @@ import {
   single,
   takeOnly,
 } from './read_request.ts'
-import type { FlowRoutesDeps } from './routes.ts'
 import type { FlowRequest } from './stage.ts'
 import { stagePageOf } from './stage_page.ts'
 

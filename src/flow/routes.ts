@@ -3,14 +3,9 @@
  */
 import { gzipSync } from 'node:zlib'
 import type { FastifyPluginAsync } from 'fastify'
+import type { FlowRoutesDeps } from './deps.ts'
 import { jsonRoutes } from './json_routes.ts'
 import { pageRoutes } from './page_routes.ts'
-import type { PageRenderer } from './pages.ts'
-import type { FlowDeps } from './stage.ts'
-
-export interface FlowRoutesDeps extends FlowDeps {
-  pages: PageRenderer
-}
 
 export const flowRoutes =
   (deps: FlowRoutesDeps): FastifyPluginAsync =>
