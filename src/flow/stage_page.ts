@@ -1,23 +1,8 @@
 /** A step as a challenge for JSON, and as what its page is given. Both come from the same, so that no front end knows more than another. */
 import type { Challenge, ChallengeField } from './challenge.ts'
 import type { Step } from './executor.ts'
-import type { PageRenderer, ShownClient } from './pages.ts'
-
-export interface StagePage {
-  action: string
-  attempt: string
-  stage: string
-  fields: (ChallengeField & { autocomplete?: string; isWrong: boolean })[]
-  mistakes: { field: string; text: string }[]
-  client?: ShownClient
-  /** Declining leads back to whoever asked. */
-  canDecline: boolean
-  /** Name typed in an earlier stage. */
-  username?: string
-  /** The person a consent is asked of. */
-  person?: string
-  scopes: { name: string; text: string }[]
-}
+import type { StagePage } from './page_variables.ts'
+import type { PageRenderer } from './pages.ts'
 
 type Asking = Extract<Step, { kind: 'ask' | 'refused' }>
 

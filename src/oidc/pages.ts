@@ -1,5 +1,6 @@
 import type { KoaContextWithOIDC } from 'oidc-provider'
-import { type PageName, type PageRenderer, type PageVariables, renderPage, type ShownClient } from '#/flow/pages.ts'
+import type { PageName, PageVariables, ShownClient } from '#/flow/page_variables.ts'
+import { type PageRenderer, renderPage } from '#/flow/pages.ts'
 import { readLocales } from '#/lib/catalogue.ts'
 import { getCaller } from '#/lib/http.ts'
 

@@ -3,7 +3,8 @@
  * which says what was done.
  */
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
-import type { PageName, PageRenderer, PageVariables } from '#/flow/pages.ts'
+import type { PageName, PageVariables } from '#/flow/page_variables.ts'
+import type { PageRenderer } from '#/flow/pages.ts'
 import type { PasswordHasher } from '#/identity/passwords.ts'
 import { readLocales } from '#/lib/catalogue.ts'
 import type { Clock } from '#/lib/clock.ts'
