@@ -144,5 +144,12 @@ export const writeStatus = (
            resource_version = nextval('resource_version')
      where kind = ${kind} and namespace = ${namespace} and name = ${name}`)
 
+/** A new version without another change: every server looks at it anew. */
+export const touchResource = (db: Db, kind: string, namespace: string, name: string) =>
+  db.run(sql`
+    update resources
+       set resource_version = nextval('resource_version')
+     where kind = ${kind} and namespace = ${namespace} and name = ${name}`)
+
 export const deleteResource = (db: Db, kind: string, namespace: string, name: string) =>
   db.run(sql`delete from resources where kind = ${kind} and namespace = ${namespace} and name = ${name}`)

@@ -14,7 +14,7 @@ import {
   listValidCredentials,
   retireCredential,
 } from '#/model/client_credentials.ts'
-import { lockConfiguration } from '#/model/resources.ts'
+import { lockConfiguration, touchResource } from '#/model/resources.ts'
 
 export interface ClientSecret {
   secret: Secret
@@ -85,6 +85,8 @@ export const rotateClientSecret = (
       throw new Problem('not_found', { detail: 'this client has no secret' })
     await deleteOldCredentials(tx, namespace, name, mostReplaced)
     const secret = await issue(tx, rootSecret, namespace, name, now)
+    // Servers keep the secrets of a client for as long as its version: a withdrawn one ends with it.
+    await touchResource(tx, 'AuthClient', namespace, name)
     await recordEvent(
       tx,
       {
