@@ -49,6 +49,18 @@ export const listConsents = (db: Db, user_id: string) =>
      order by client_id, issuer
      limit 500`)
 
+/** At most `batch` that were given until a time; answers how many. */
+export const forgetConsentsOfClient = (db: Db, { issuer, client_id }: Omit<ConsentKey, 'user_id'>, until: Date, batch: number) =>
+  db.run(sql`
+    delete from consents
+     where consent_id in (
+       select consent_id
+         from consents
+        where issuer = ${issuer}
+          and client_id = ${client_id}
+          and created_at <= ${until}
+        limit ${batch})`)
+
 /** Takes it back, and with it every token the client holds for the person. Undefined when there was none. */
 export const revokeConsent = (db: Db, { user_id, consent_id }: { user_id: string; consent_id: string }) =>
   db.maybeOne<{ consent_id: string; client_id: string }>(sql`

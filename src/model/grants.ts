@@ -29,6 +29,12 @@ export interface OwnSession {
   session_expires_at: Date | null
 }
 
+/** What a client is to whoever granted it something. */
+export interface ClientIdentity {
+  issuer: string
+  client_id: string
+}
+
 export interface GrantToStore {
   grant_id: string
   user_id: string
@@ -80,11 +86,17 @@ export const revokeGrant = (db: Db, grant_id: string) =>
      where grant_id = ${grant_id}
     returning user_id, client_id`)
 
-export const revokeGrantsOfClient = (db: Db, { issuer, client_id }: { issuer: string; client_id: string }) =>
+/** At most `batch` that were made until a time; answers how many. */
+export const revokeGrantsOfClient = (db: Db, { issuer, client_id }: ClientIdentity, until: Date, batch: number) =>
   db.run(sql`
     delete from grants
-     where issuer = ${issuer}
-       and client_id = ${client_id}`)
+     where grant_id in (
+       select grant_id
+         from grants
+        where issuer = ${issuer}
+          and client_id = ${client_id}
+          and created_at <= ${until}
+        limit ${batch})`)
 
 export const purgeGrants = (db: Db, now: Date, batch: number) =>
   db.run(sql`

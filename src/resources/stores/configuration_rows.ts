@@ -4,7 +4,9 @@ import { changesBetween } from '#/events/changes.ts'
 import { recordChange } from '#/identity/change.ts'
 import { pageLimit, pageOf, parseCursor } from '#/identity/page.ts'
 import type { Resource } from '#/kinds/kind.ts'
+import type { Db } from '#/lib/sql.ts'
 import { deleteResource, findResource, listResources, lockConfiguration, type ResourceRow, writeResource } from '#/model/resources.ts'
+import { findClientIdentity, followClientIdentity } from '../client_grants.ts'
 import { renderRow } from '../resource.ts'
 import { settle } from '../settle.ts'
 import type { ResourceStore, Stored } from './store.ts'
@@ -15,6 +17,9 @@ const targetOf = ({ kind, metadata }: Resource) => ({ kind, name: `${metadata.na
 
 const isReady = ({ status }: Resource): boolean =>
   status.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True') ?? false
+
+const identityOf = async (db: Db, kind: string, namespace: string, name: string) =>
+  kind === 'AuthClient' ? await findClientIdentity(db, namespace, name) : undefined
 
 /** What of a resource someone writes. */
 const written = ({ metadata, spec }: Resource) => ({ metadata: { labels: metadata.labels, annotations: metadata.annotations }, spec })
@@ -49,6 +54,7 @@ export const configurationRows: ResourceStore = {
       if (!isReady(existing.resource)) await settle(db, { rootSecret, change, now, about: { kind: kind.kind, namespace, name } })
       return existing
     }
+    const before = await identityOf(db, kind.kind, namespace, name)
     const row = await writeResource(db, { kind: kind.kind, namespace, name, labels, annotations, spec, paused: parsed.paused }, now)
     const after = renderRow(row)
     await recordChange(
@@ -62,13 +68,16 @@ export const configurationRows: ResourceStore = {
       now,
     )
     await settle(db, { rootSecret, change, now, about: { kind: kind.kind, namespace, name } })
+    await followClientIdentity(db, { before, after: await identityOf(db, kind.kind, namespace, name) }, now)
     const settled = await findResource(db, kind.kind, namespace, name)
     return settled ? stored(settled) : { resource: after, id: undefined }
   },
 
   remove: async (db, { resource }, { rootSecret, change, now }) => {
     const { kind, metadata } = resource
+    const before = await identityOf(db, kind, metadata.namespace, metadata.name)
     await deleteResource(db, kind, metadata.namespace, metadata.name)
+    await followClientIdentity(db, { before, after: undefined }, now)
     await recordChange(
       db,
       change,

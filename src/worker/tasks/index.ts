@@ -1,8 +1,15 @@
 import type { Task } from '../task.ts'
 import { create_event_partitions } from './create_event_partitions.ts'
+import { end_client_grants } from './end_client_grants.ts'
 import { purge_expired } from './purge_expired.ts'
 import { rotate_client_secrets } from './rotate_client_secrets.ts'
 import { rotate_signing_keys } from './rotate_signing_keys.ts'
 
 /** Every task there is: file, export and name in the queue are spelled the same. */
-export const tasks = { create_event_partitions, purge_expired, rotate_client_secrets, rotate_signing_keys } satisfies Record<string, Task>
+export const tasks = {
+  create_event_partitions,
+  end_client_grants,
+  purge_expired,
+  rotate_client_secrets,
+  rotate_signing_keys,
+} satisfies Record<string, Task>
