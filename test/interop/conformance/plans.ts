@@ -43,6 +43,11 @@ export const plans = {
 
 export type PlanName = keyof typeof plans
 
+export const isPlan = (name: string): name is PlanName => Object.hasOwn(plans, name)
+
+/** Plans of one configuration share the suite's address for its client, so one goes after the other; others run beside them. */
+export const lanesOf = (wanted: PlanName[]): PlanName[][] => [...Map.groupBy(wanted, (plan) => plans[plan].configuration).values()]
+
 /**
  * `request_uri` by reference lets others make the server call addresses; neither we nor the library offers it
  * (discovery says `request_uri_parameter_supported: false`). Modules that only try it are left out.

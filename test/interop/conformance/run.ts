@@ -4,14 +4,13 @@
  */
 import { appendFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { type PlanName, plans } from './plans.ts'
+import { isPlan, lanesOf, type PlanName, plans } from './plans.ts'
 import { rotateKeys } from './rotate_keys.ts'
 import { isHeld, type PlanReport, runPlan, summary } from './run_plan.ts'
 import { openSuite } from './suite.ts'
 import { findPlace, openWorld } from './world.ts'
 
 const { values: flags, positionals } = parseArgs({ allowPositionals: true, options: { only: { type: 'string' }, log: { type: 'string' } } })
-const isPlan = (name: string): name is PlanName => Object.hasOwn(plans, name)
 
 const main = async (): Promise<number> => {
   const place = findPlace(process.env)
@@ -42,10 +41,8 @@ const main = async (): Promise<number> => {
       reports.push(report)
       process.stdout.write(`${summary(report)}\n`)
     }
-    // Plans of one configuration share the suite's address for its client, so one goes after the other; others run beside them.
-    const lanes = Map.groupBy(wanted, (plan) => plans[plan].configuration)
     await Promise.all(
-      [...lanes.values()].map(async (lane) => {
+      lanesOf(wanted).map(async (lane) => {
         for (const plan of lane) await run(plan)
       }),
     )

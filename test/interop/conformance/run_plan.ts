@@ -35,7 +35,11 @@ export const runPlan = async (plan: PlanName, { suite, world, only = /^/, asked 
   for (const module of modules) {
     const { testModule } = module
     if (!only.test(testModule) || notOffered.includes(testModule)) continue
-    const report = { module: testModule, variant: variantOf(module), ...(await suite.runModule(id, module, asked[testModule])) }
+    // The suite broke down over it: the others are still worth a try.
+    const outcome = await suite
+      .runModule(id, module, asked[testModule])
+      .catch((error: Error): Outcome => ({ id: '', result: 'INTERRUPTED', reasons: [error.message] }))
+    const report = { module: testModule, variant: variantOf(module), ...outcome }
     reports.push(report)
     told?.(report)
   }
