@@ -1,5 +1,5 @@
 /** Grants: what a client may do for a person in this session, out of what they agreed to now or before. */
-import type { Grant, KoaContextWithOIDC, Provider, Session } from 'oidc-provider'
+import type { Grant, KoaContextWithOIDC, Provider } from 'oidc-provider'
 import type { Clock } from '#/lib/clock.ts'
 import { randomToken } from '#/lib/crypto.ts'
 import type { Db } from '#/lib/sql.ts'
@@ -52,9 +52,22 @@ export const findExistingGrant =
     const extended = grant ?? new Class({ accountId: account.accountId, clientId: client.clientId })
     add(extended, agreed)
     const id = await extended.save()
-    if (!grant) return await claimGrant(db, { session, Class, clientId: client.clientId, now: clock() }, extended, id)
-    return extended
+    if (grant) return extended
+    const { clientId } = client
+    const seen = { grantId: session.grantIdFor(clientId), sid: session.sidFor(clientId) }
+    const claimed = await claimGrant(db, { uid: session.uid, clientId, seen, Class, now: clock() }, extended, id)
+    if (claimed.sid !== undefined) session.sidFor(clientId, claimed.sid)
+    return claimed.grant
   }
+
+/** What a session notes of a client: its grant there, and the name it knows the session by. */
+interface Noted {
+  grantId?: string | undefined
+  sid?: string | undefined
+}
+
+const findNoted = async (db: Db, uid: string, clientId: string, now: Date): Promise<Noted> =>
+  ((await findSessionByUid(db, uid, now))?.payload.authorizations?.[clientId] as Noted | undefined) ?? {}
 
 /**
  * Two windows may ask for the same client at the same moment, before the session has a grant for it. One notes its grant, the other takes that
@@ -62,24 +75,17 @@ export const findExistingGrant =
  */
 const claimGrant = async (
   db: Db,
-  { session, Class, clientId, now }: { session: Session; Class: Provider['Grant']; clientId: string; now: Date },
+  { uid, clientId, seen, Class, now }: { uid: string; clientId: string; seen: Noted; Class: Provider['Grant']; now: Date },
   grant: Grant,
   grantId: string,
-): Promise<Grant> => {
-  const sid = session.sidFor(clientId) ?? randomToken(16)
-  const seen = session.grantIdFor(clientId) ?? null
-  if (await claimAuthorization(db, { uid: session.uid, client_id: clientId, seen, grantId, sid })) {
-    session.sidFor(clientId, sid)
-    return grant
-  }
-  const noted = (await findSessionByUid(db, session.uid, now))?.payload.authorizations?.[clientId] as
-    | { grantId?: string; sid?: string }
-    | undefined
-  const other = noted?.grantId === undefined ? undefined : await Class.find(noted.grantId)
-  if (!other || noted?.sid === undefined) return grant
+): Promise<{ grant: Grant; sid: string | undefined }> => {
+  const sid = seen.sid ?? randomToken(16)
+  if (await claimAuthorization(db, { uid, client_id: clientId, seen: seen.grantId ?? null, grantId, sid })) return { grant, sid }
+  const noted = await findNoted(db, uid, clientId, now)
+  const other = noted.grantId === undefined ? undefined : await Class.find(noted.grantId)
+  if (!other || noted.sid === undefined) return { grant, sid: undefined }
   await revokeGrant(db, grantId)
-  session.sidFor(clientId, noted.sid)
-  return other
+  return { grant: other, sid: noted.sid }
 }
 
 /** All that a request asks for. */
@@ -113,16 +119,29 @@ const add = (grant: Grant, { scopes, claims, resources }: Agreed): void => {
   for (const [resource, granted] of Object.entries(resources)) if (granted.length) grant.addResourceScope(resource, granted.join(' '))
 }
 
-/** Remembers what the person agreed to and answers the grant that now holds it. */
+/**
+ * Remembers what the person agreed to and answers the grant that now holds it. That is the session's, where it has one by now: they may have
+ * agreed in another window since this request asked, and another grant in its place would end what that window got.
+ */
 export const grantConsent = async (
   { db, clock, issuer }: Deps,
   provider: Provider,
-  { grantId, accountId, clientId, agreed }: { grantId: string | undefined; accountId: string; clientId: string; agreed: Agreed },
+  {
+    grantId,
+    sessionUid,
+    accountId,
+    clientId,
+    agreed,
+  }: { grantId: string | undefined; sessionUid: string; accountId: string; clientId: string; agreed: Agreed },
 ): Promise<string> => {
-  const known = grantId === undefined ? undefined : await provider.Grant.find(grantId)
-  const grant = known && known.accountId === accountId && known.clientId === clientId ? known : new provider.Grant({ accountId, clientId })
-  add(grant, agreed)
+  const Class = provider.Grant
   const now = clock()
+  const seen = await findNoted(db, sessionUid, clientId, now)
+  const knownId = seen.grantId ?? grantId
+  const found = knownId === undefined ? undefined : await Class.find(knownId)
+  const known = found?.accountId === accountId && found.clientId === clientId ? found : undefined
+  const grant = known ?? new Class({ accountId, clientId })
+  add(grant, agreed)
   await storeConsent(
     db,
     {
@@ -136,5 +155,10 @@ export const grantConsent = async (
     },
     now,
   )
-  return await grant.save()
+  const id = await grant.save()
+  if (known) return id
+  const claimed = await claimGrant(db, { uid: sessionUid, clientId, seen, Class, now }, grant, id)
+  if (claimed.grant === grant) return id
+  add(claimed.grant, agreed)
+  return await claimed.grant.save()
 }

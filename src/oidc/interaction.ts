@@ -126,6 +126,7 @@ const consent = async (visit: Visit): Promise<Step> => {
   if (outcome?.state === 'passed' && outcome.facts.consent && outcome.facts.user_id === session.user.id) {
     const grantId = await grantConsent(deps, provider, {
       grantId: interaction.grantId,
+      sessionUid: session.uid,
       accountId: session.user.id,
       clientId: client.clientId,
       agreed: outcome.facts.consent,

@@ -122,6 +122,23 @@ describe('OpenID for people', () => {
     assert.equal(gone.left?.searchParams.get('error'), 'consent_required')
   })
 
+  it('agreeing in two windows of one browser leaves what the first one got', async () => {
+    const wiki = await makeClient(signet, 'wiki')
+    const { visitor } = await signIn(signet, client)
+    const requests = [authorizeUrl(signet, wiki, { scope: 'openid email' }), authorizeUrl(signet, wiki, { scope: 'openid profile' })]
+    const pages = []
+    for (const { url } of requests) pages.push(await visitor.open(url))
+    const got = []
+    for (const [index, page] of pages.entries()) {
+      const code = (await walk(visitor, page, {})).left?.searchParams.get('code') ?? ''
+      const { status, body } = await exchange(signet, wiki, { code, verifier: requests[index]?.verifier ?? '' })
+      assert.equal(status, 200)
+      got.push(body)
+    }
+    for (const { access_token } of got) assert.equal((await introspect(signet, wiki, access_token)).body.active, true)
+    assert.equal((await refresh(signet, wiki, got[0]?.refresh_token)).body.scope, 'openid email')
+  })
+
   it('declining to sign in or to agree is access_denied to the application', async () => {
     const visitor = newVisitor(signet.issuer)
     const page = await visitor.open(authorizeUrl(signet, client, { prompt: 'login' }).url)
