@@ -21,7 +21,8 @@ export const openForeign = async ({ issuer, id, secret, accessToken }: ForeignOp
   if (!response.ok) throw new Error(`the discovery document of ${issuer} can't be read (${response.status})`)
   const discovery = (await response.json()) as Discovery
   const { origin } = new URL(discovery.token_endpoint)
-  const path = (address: string | undefined) => (address ? new URL(address).pathname : '')
+  // The connections are those of the token endpoint: what stands elsewhere, or nowhere, is not measured.
+  const path = (address: string | undefined) => (address && new URL(address).origin === origin ? new URL(address).pathname : '')
   const target: Target = {
     name: issuer,
     origin,
@@ -33,10 +34,10 @@ export const openForeign = async ({ issuer, id, secret, accessToken }: ForeignOp
     },
     client: { id, secret, redirectUri: '' },
     session: async () => undefined,
-    accessToken: async () => accessToken,
+    accessToken: async () => (target.endpoints.userinfo ? accessToken : undefined),
     // One token is one chain of requests: nothing that several connections could share.
     refreshToken: async () => undefined,
-    tokenToIntrospect: () => clientToken(target),
+    tokenToIntrospect: async () => (target.endpoints.introspection ? clientToken(target) : undefined),
   }
   return target
 }

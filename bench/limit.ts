@@ -5,7 +5,7 @@
  *
  * Started by the bench as a process of its own: `limit.ts DATABASE_URL SESSIONS`; it writes its port as its first line.
  */
-import { argon2, createHash, createPrivateKey, generateKeyPairSync, randomBytes, sign, timingSafeEqual } from 'node:crypto'
+import { argon2, createPrivateKey, generateKeyPairSync, hash, randomBytes, sign, timingSafeEqual } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { promisify } from 'node:util'
@@ -14,7 +14,7 @@ import pg from 'pg'
 const [, , url, sessions = '16'] = process.argv
 const db = new pg.Pool({ connectionString: url, max: 10 })
 
-const sha256 = (value: string) => createHash('sha256').update(value).digest()
+const sha256 = (value: string) => hash('sha256', value, 'buffer')
 const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
 
 const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
@@ -107,8 +107,9 @@ const grants: Record<string, (form: URLSearchParams) => object | Promise<object>
   },
 }
 
-const routes: Record<string, (request: IncomingMessage, response: ServerResponse, search: URLSearchParams) => Promise<void>> = {
-  '/authorize': async (request, response, search) => {
+const routes: Record<string, (request: IncomingMessage, response: ServerResponse, query: string) => Promise<void>> = {
+  '/authorize': async (request, response, parameters) => {
+    const search = new URLSearchParams(parameters)
     const code = randomBytes(32).toString('base64url')
     await query(
       'store_code',
@@ -135,10 +136,20 @@ const routes: Record<string, (request: IncomingMessage, response: ServerResponse
   '/introspect': async (request, response) => {
     const form = await readBody(request)
     if (!authenticated(request)) throw new Error('wrong secret')
-    json(response, { active: true, ...(await findToken(form.get('token') ?? '')) })
+    const { user_id, scope } = await query<{ user_id: string; scope: string }>(
+      'find_token',
+      'select user_id, scope from bench_limit.access_tokens where token_hash = $1 and expires_at > $2',
+      [sha256(form.get('token') ?? ''), new Date()],
+    )
+    json(response, { active: true, sub: user_id, scope })
   },
   '/userinfo': async ({ headers }, response) => {
-    const { user_id, name, email } = await findToken((headers.authorization ?? '').slice('Bearer '.length))
+    const { user_id, name, email } = await query<{ user_id: string; name: string; email: string }>(
+      'find_person',
+      `select user_id, name, email from bench_limit.access_tokens join bench_limit.users using (user_id)
+        where token_hash = $1 and expires_at > $2`,
+      [sha256((headers.authorization ?? '').slice('Bearer '.length)), new Date()],
+    )
     json(response, { sub: user_id, name, email })
   },
   '/password': async (request, response) => {
@@ -148,27 +159,12 @@ const routes: Record<string, (request: IncomingMessage, response: ServerResponse
   },
 }
 
-interface FoundToken {
-  user_id: string
-  name: string
-  email: string
-  scope: string
-}
-
-const findToken = (token: string) =>
-  query<FoundToken>(
-    'find_token',
-    `select user_id, name, email, scope from bench_limit.access_tokens join bench_limit.users using (user_id)
-      where token_hash = $1 and expires_at > $2`,
-    [sha256(token), new Date()],
-  )
-
 const server = createServer((request, response) => {
   const [path = '', search = ''] = (request.url ?? '').split('?')
   const route = routes[path]
   if (!route) response.writeHead(404).end()
   else
-    route(request, response, new URLSearchParams(search)).catch((error: Error) => {
+    route(request, response, search).catch((error: Error) => {
       response.writeHead(400).end(error.message)
     })
 })

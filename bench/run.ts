@@ -1,6 +1,7 @@
 /**
  * `npm run bench`: our speed as a ratio to a limit measured in the same minutes on the same machine (see limit.ts). Everything it
- * needs it starts itself, PostgreSQL and a server, in a temporary folder; with --issuer another provider is measured instead.
+ * needs it starts itself, PostgreSQL and a server, in a temporary folder; with --issuer another provider is measured instead, and with
+ * --database-url it works on an empty database of yours.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -16,7 +17,7 @@ import { scenarios } from './scenarios/index.ts'
 import type { Scenario } from './scenarios/scenario.ts'
 import type { Target } from './target.ts'
 
-const usage = `Usage: npm run bench -- [NAME …] [--json] [--rounds N] [--seconds N]
+const usage = `Usage: npm run bench -- [NAME …] [--json] [--rounds N] [--seconds N] [--database-url URL]
        npm run bench -- --issuer URL --client-id ID --client-secret SECRET [--access-token T] [NAME …]
 
 Names: ${Object.keys(scenarios).join(' ')}
@@ -33,6 +34,7 @@ const { values: flags, positionals } = parseArgs({
     'client-id': { type: 'string' },
     'client-secret': { type: 'string' },
     'access-token': { type: 'string' },
+    'database-url': { type: 'string' },
   },
 })
 
@@ -52,6 +54,12 @@ const run = async (name: string, scenario: Scenario, target: Target, limit: Targ
   )
 }
 
+const ownDatabase = async (folder: string, closing: (() => Promise<unknown>)[]): Promise<string> => {
+  const { url, stop } = await startEmbeddedPostgres({ folder })
+  closing.unshift(() => stop())
+  return url
+}
+
 const main = async (): Promise<number> => {
   const unknown = positionals.filter((name) => !Object.hasOwn(scenarios, name))
   if (flags.help || unknown.length || !(Number(flags.rounds) > 0) || !(Number(flags.seconds) > 0)) {
@@ -60,18 +68,18 @@ const main = async (): Promise<number> => {
     return flags.help ? 0 : 2
   }
   const folder = mkdtempSync(join(tmpdir(), 'signet-bench-'))
-  const postgres = await startEmbeddedPostgres({ folder: join(folder, 'postgres') })
-  const closing: (() => Promise<void>)[] = [postgres.stop]
+  const closing: (() => Promise<unknown>)[] = []
   let failed = false
   try {
-    const limit = await startLimit(postgres.url)
+    const databaseUrl = flags['database-url'] ?? (await ownDatabase(join(folder, 'postgres'), closing))
+    const limit = await startLimit(databaseUrl)
     closing.unshift(limit.stop)
     let target: Target
     if (flags.issuer) {
       const { issuer, 'client-id': id = '', 'client-secret': secret = '', 'access-token': accessToken } = flags
       target = await openForeign({ issuer, id, secret, accessToken })
     } else {
-      const ours = await startOurs(postgres.url, join(folder, 'data'))
+      const ours = await startOurs(databaseUrl, join(folder, 'data'))
       closing.unshift(ours.stop)
       target = ours
     }
