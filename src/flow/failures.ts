@@ -21,6 +21,10 @@ export const userCodeCounters = (network: string): Counter[] => [
   { key: sha256(`user_code:${keyOfNetwork(network)}`), limit: lockOut.userCodesPerNetwork },
 ]
 
+export const registrationCounters = (network: string): Counter[] => [
+  { key: sha256(`registration:${keyOfNetwork(network)}`), limit: lockOut.registrationsPerNetwork },
+]
+
 /** Seconds until another answer is taken; undefined when one is now. */
 export const findLockOut = async (db: Db, counters: readonly Counter[], now: Date): Promise<number | undefined> => {
   const found = await findFailedSignIns(

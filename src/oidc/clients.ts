@@ -10,7 +10,7 @@ import { sha256, type Vault } from '#/lib/crypto.ts'
 import type { Log } from '#/lib/log.ts'
 import type { Secret } from '#/lib/secret.ts'
 import type { Db } from '#/lib/sql.ts'
-import { findRegisteredClient } from '#/model/registered_clients.ts'
+import { findRegisteredClient, useRegisteredClient } from '#/model/registered_clients.ts'
 import type { EffectivePolicy } from '#/policy/effective_policy.ts'
 import { findClientSecrets } from '#/resources/client_secrets.ts'
 import type { ResolvedAuthServer, ResolvedClient, Snapshot } from '#/resources/snapshot.ts'
@@ -81,6 +81,8 @@ interface Kept {
 /** Secrets are read anew after this long, and at once when one did not match. */
 const secretsAgeMs = 60_000
 const retryAfterMs = 1_000
+/** That a registered client is used is written down no oftener. */
+const usedEveryMs = 24 * 3_600_000
 
 export const openClients = (
   deps: ClientDeps,
@@ -187,6 +189,8 @@ export const openClients = (
     findRegistered: async (client_id: string): Promise<ClientMetadata | undefined> => {
       const row = await findRegisteredClient(deps.db, { client_id, issuer: authServer.issuerUrl })
       if (!row) return undefined
+      const now = deps.clock()
+      if (now.getTime() - (row.last_used_at?.getTime() ?? 0) > usedEveryMs) await useRegisteredClient(deps.db, client_id, now)
       const secret = row.sealed_secret ? registered.open(row.sealed_secret, client_id).toString() : undefined
       return { ...row.metadata, client_id, ...(secret !== undefined && { client_secret: secret }) }
     },

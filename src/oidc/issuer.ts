@@ -23,6 +23,7 @@ import { buildProvider, type ProviderDeps } from './provider.ts'
 import { tryQuick } from './quick/index.ts'
 import type { QuickDeps } from './quick/quick.ts'
 import { mayRegister } from './registration_access.ts'
+import { findRegistrationRefusal } from './registration_limits.ts'
 import { rotationSettingsOf } from './rotation_settings.ts'
 
 export interface Issuer {
@@ -141,10 +142,17 @@ export const openIssuer = (
         if (answered.kind === 'refused') errorPage(request, response, 'invalid_request', answered.error_description)
         return
       }
-      if (/^\/oauth2\/register\/?(\?|$)/i.test(url) && providerDeps.authServer.dynamicRegistration?.initialAccessToken) {
-        if (!(await mayRegister(deps, request.headers.authorization, namespace, clock()))) {
+      const offer = providerDeps.authServer.dynamicRegistration
+      if (offer && /^\/oauth2\/register\/?(\?|$)/i.test(url)) {
+        if (offer.initialAccessToken && !(await mayRegister(deps, request.headers.authorization, namespace, clock()))) {
           response.setHeader('www-authenticate', `Bearer realm="${issuerUrl}", error="invalid_token"`)
           return oauthError(response, 'invalid_token', 'an initial access token is needed: an API token that may create authclients', 401)
+        }
+        const { network } = getCaller(request)
+        const refused = await findRegistrationRefusal(deps.db, { issuer: issuerUrl, network, isOpen: !offer.initialAccessToken }, clock())
+        if (refused) {
+          response.setHeader('retry-after', refused.retryAfter)
+          return oauthError(response, 'temporarily_unavailable', refused.detail, refused.status)
         }
       }
       if (takesJwt(url)) {

@@ -2,8 +2,12 @@ import assert from 'node:assert/strict'
 import { request as rawRequest } from 'node:http'
 import { after, before, describe, it } from 'node:test'
 import { createToken, type unlimited } from '#/identity/api_tokens.ts'
+import { sql } from '#/lib/sql.ts'
+import { purgeRegisteredClients, storeRegisteredClient, useRegisteredClient } from '#/model/registered_clients.ts'
+import { lockOut } from '#/policy/lock_out.ts'
 import { redirectUri } from '../../test/support/code_flow.ts'
 import { startIssuer, type TestIssuer } from '../../test/support/issuer.ts'
+import { mostRegistered } from './registration_limits.ts'
 
 const policy = (dynamicRegistration: string) => `
 apiVersion: signet.dev/v1alpha1
@@ -128,4 +132,48 @@ describe('client registration', () => {
       assert.equal(status, 400, JSON.stringify(body))
       assert.match(String(body.error), /^invalid_(client_metadata|redirect_uri|request)$/)
     })
+
+  it('POST /oauth2/register takes so many from one network, and then says when to come again', async () => {
+    const headers = { 'content-type': 'application/json' }
+    const body = JSON.stringify({ redirect_uris: [redirectUri] })
+    let answer: Response | undefined
+    for (let i = 0; i <= lockOut.registrationsPerNetwork && answer?.status !== 429; i++)
+      answer = await fetch(`${test.issuer}/oauth2/register`, { method: 'POST', headers, body })
+    assert.equal(answer?.status, 429)
+    assert.ok(Number(answer.headers.get('retry-after')) > 0)
+    assert.equal(((await answer.json()) as { error: string }).error, 'temporarily_unavailable')
+  })
+
+  it('whoever has the token that is asked for is not counted, but no issuer has clients without number', async () => {
+    await test.apply(policy('{ enabled: true }'))
+    const scope = { kinds: ['AuthClient'], namespaces: ['default'], verbs: ['create'] }
+    const { token } = await createToken(test.db, { name: 'many', user_id: null, scope, expires_at: null }, new Date())
+    const ask = () => register({ redirect_uris: [redirectUri] }, token.reveal())
+    assert.equal((await ask()).status, 201)
+    await test.db.run(sql`
+      insert into registered_clients (client_id, issuer, metadata, created_at, updated_at)
+      select 'registered.' || i, ${test.issuer}, '{}', ${new Date()}, ${new Date()} from generate_series(1, ${mostRegistered}) i`)
+    assert.equal((await ask()).status, 503)
+  })
+
+  it('those that nobody uses go, with what was granted to them', async () => {
+    const day = 24 * 3_600_000
+    const now = new Date()
+    const before = (days: number) => new Date(now.getTime() - days * day)
+    await test.db.run(sql`delete from registered_clients`)
+    const store = (client_id: string, days: number) =>
+      storeRegisteredClient(test.db, { client_id, issuer: test.issuer, metadata: {}, sealed_secret: null }, before(days))
+    await store('never', 8)
+    await store('new', 6)
+    await store('idle', 300)
+    await useRegisteredClient(test.db, 'idle', before(181))
+    await store('used', 300)
+    await useRegisteredClient(test.db, 'used', before(179))
+    assert.equal(await purgeRegisteredClients(test.db, { neverSince: before(7), notSince: before(180) }, 100), 2)
+    const left = await test.db.any<{ client_id: string }>(sql`select client_id from registered_clients order by client_id`)
+    assert.deepEqual(
+      left.map(({ client_id }) => client_id),
+      ['new', 'used'],
+    )
+  })
 })

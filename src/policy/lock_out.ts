@@ -1,10 +1,16 @@
 /**
  * How many wrong answers are too many: pure. Passwords are counted for the name as it was typed, whether anyone has it or not, so that the answer
  * tells nobody which names exist; and for the network, against one who tries one password on many names. Codes of devices are counted
- * for the network: whose they would be nobody knows (RFC 8628 section 5.1).
+ * for the network: whose they would be nobody knows (RFC 8628 section 5.1). So are clients that register themselves, the good ones as well.
  */
 
-export const lockOut = { windowMs: 15 * 60_000, perName: 10, perNetwork: 50, userCodesPerNetwork: 50 } as const
+export const lockOut = {
+  windowMs: 15 * 60_000,
+  perName: 10,
+  perNetwork: 50,
+  userCodesPerNetwork: 50,
+  registrationsPerNetwork: 100,
+} as const
 
 /** Since when failures count. */
 export const lockOutSince = (now: Date): Date => new Date(now.getTime() - lockOut.windowMs)

@@ -11,6 +11,7 @@ import { purgeInteractions } from '#/model/oidc_interactions.ts'
 import { purgeReplays } from '#/model/oidc_replays.ts'
 import { purgePushedRequests } from '#/model/pushed_authorization_requests.ts'
 import { purgeRefreshTokens } from '#/model/refresh_tokens.ts'
+import { purgeRegisteredClients } from '#/model/registered_clients.ts'
 import { purgeRevokedTokens } from '#/model/revoked_tokens.ts'
 import { purgeSessions } from '#/model/sessions.ts'
 import { purgeSigningKeys } from '#/model/signing_keys.ts'
@@ -21,6 +22,8 @@ import type { Task } from '../task.ts'
 const batch = 1_000
 /** Rows of one table in one run; the next run goes on. */
 const most = 200_000
+
+const daysBefore = (now: Date, days: number): Date => new Date(now.getTime() - days * 24 * 3_600_000)
 
 type Purge = (db: Db, now: Date, batch: number) => Promise<number>
 
@@ -34,6 +37,8 @@ const purges: Record<string, Purge> = {
   access_tokens: purgeAccessTokens,
   refresh_tokens: purgeRefreshTokens,
   revoked_tokens: purgeRevokedTokens,
+  registered_clients: (db, now, rows) =>
+    purgeRegisteredClients(db, { neverSince: daysBefore(now, 7), notSince: daysBefore(now, 180) }, rows),
   grants: purgeGrants,
   flow_attempts: (db, now, rows) => purgeFlowAttempts(db, rows, now),
   failed_sign_ins: (db, now, rows) => purgeFailedSignIns(db, rows, lockOutSince(now)),
