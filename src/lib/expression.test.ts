@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { checkExpression, compileExpression, isBoundedPattern } from './expression.ts'
+import { checkExpression, compileExpression } from './expression.ts'
+import { isBoundedPattern } from './expression_bounds.ts'
 
 const variables = { user: 'map', client: 'map', scopes: 'list<string>' } as const
 const values = {
@@ -49,6 +50,9 @@ for (const [pattern, expected] of [
   ['^(a|b)c{2,3}$', true],
   ['^(?:abc)+$', true],
   ['^(abc)?d*$', true],
+  ['^[0-9a-f]{64}$', true],
+  ['^[a-z]{2,3}-[0-9]{4,8}$', true],
+  ['^a{1,100}a{1,100}b$', false],
   ['(a+)+$', false],
   ['(a|a)*$', false],
   ['((a+)b)*', false],
@@ -70,3 +74,32 @@ for (const text of [
   test(`expression ${text} is refused, since it could take forever`, () => {
     assert.ok(checkExpression(text, variables))
   })
+
+for (const pattern of ['^a*a*a*a*b$', '^.*.*.*x$', `${'a?'.repeat(25)}${'a'.repeat(25)}$`])
+  test(`a text that pattern ${pattern.slice(0, 20)} nearly matches takes no longer than it is long`, () => {
+    const expression = compileExpression(`user.name.matches('${pattern}')`, variables)
+    const began = performance.now()
+    assert.equal(expression.evaluate({ user: { name: `${'a'.repeat(4_000)}!` } }), false)
+    // Searching takes hours.
+    assert.ok(performance.now() - began < 10_000)
+  })
+
+for (const [text, problem] of [
+  ['user.groups.all(a, user.groups.all(b, user.groups.all(c, a != b)))', /loops within/],
+  [`[[1]]${'.map(x, x + x)'.repeat(5)}`, /too often/],
+  [`[[1]]${'.map(x, [x, x])'.repeat(5)}`, /too often/],
+  [
+    `${Array.from({ length: 7 }, (_, i) => `cel.bind(v${i + 1}, v${i} + v${i}, `)
+      .join('')
+      .replaceAll('v0', 'user.name')}v7${')'.repeat(7)}`,
+    /too often/,
+  ],
+] as const)
+  test(`expression ${text.slice(0, 40)} is refused for what it could take`, () => {
+    assert.match(checkExpression(text, variables) ?? '', problem)
+  })
+
+test('loops one after another, and one within another, are taken', () => {
+  const text = "user.groups.filter(g, g != 'x').map(g, user.groups.exists(h, h + '!' == g) ? g : 'no ' + g)"
+  assert.equal(checkExpression(text, variables), undefined)
+})

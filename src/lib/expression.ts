@@ -3,6 +3,7 @@
  * once, when configuration changes; evaluating is a function call.
  */
 import { type ASTNode, Environment, Optional } from '@marcbachmann/cel-js'
+import { isNode, patternProblem, repetitionProblem } from './expression_bounds.ts'
 
 /** Type of each variable an expression can see, in CEL's words. */
 export type ExpressionVariables = Readonly<Record<string, 'map' | 'string' | 'bool' | 'int' | 'double' | 'dyn' | 'list<string>'>>
@@ -51,50 +52,10 @@ const plain = (value: unknown): unknown => {
 
 const firstLine = (error: unknown): string => (error as Error).message.split('\n')[0] ?? 'does not compile'
 
-const isNode = (value: unknown): value is ASTNode => typeof value === 'object' && value !== null && 'op' in value && 'args' in value
-
-/** CEL promises linear matching (RE2); here it is JavaScript's, so a pattern is fixed in the text and may not take exponential time. */
-const patternProblem = (node: ASTNode): string | undefined => {
-  if (node.op === 'rcall' && node.args[0] === 'matches') {
-    const [pattern] = node.args[2]
-    if (pattern?.op !== 'value' || typeof pattern.args !== 'string') return 'wants a fixed pattern for matches()'
-    if (!isBoundedPattern(pattern.args)) return 'has a pattern for matches() that is no regular expression, or repeats what repeats already'
-  }
-  if (node.op === 'call' && node.args[0] === 'matches') return 'wants text.matches(pattern)'
-  for (const inner of [node.args].flat(4)) {
-    const problem = isNode(inner) ? patternProblem(inner) : undefined
-    if (problem) return problem
-  }
-  return undefined
-}
-
 const namesIn = (node: ASTNode, names = new Set<string>()): ReadonlySet<string> => {
   if (node.op === 'id' && typeof node.args === 'string') names.add(node.args)
   for (const inner of [node.args].flat(4)) if (isNode(inner)) namesIn(inner, names)
   return names
-}
-
-/** No group that is repeated holds a repetition or a choice: then there is no exponential search. No references back, no looking around. */
-export const isBoundedPattern = (pattern: string): boolean => {
-  try {
-    new RegExp(pattern, 'u')
-  } catch {
-    return false
-  }
-  // Classes and escapes weigh as much as a letter.
-  const plain = pattern.replace(/\\[pP]\{[^}]*\}|\\u\{[^}]*\}|\\[^1-9k]/g, 'x').replace(/\[[^\]]*\]/g, 'x')
-  if (/\\|\(\?[=!<]/.test(plain)) return false
-  const risky = [false]
-  for (const [token] of plain.matchAll(/\((?:\?:)?|\)(?:[*+?]|\{[^}]*\})?|[*+]|\{[^}]*\}|\|/g)) {
-    if (token.startsWith('(')) risky.push(false)
-    else if (token.startsWith(')')) {
-      const inner = risky.pop() ?? false
-      const repeats = /[*+{]/.test(token)
-      if (repeats && inner) return false
-      if (inner || repeats) risky[risky.length - 1] = true
-    } else risky[risky.length - 1] = true
-  }
-  return true
 }
 
 /** What is wrong with an expression, undefined when nothing is. With `wanted`, its result must be able to have that type. */
@@ -104,7 +65,8 @@ export const checkExpression = (text: string, variables: ExpressionVariables, wa
     const { valid, type, error } = environmentOf(variables).check(text)
     if (!valid) return `is not a valid expression: ${firstLine(error)}`
     if (wanted && type !== wanted && type !== 'dyn') return `is of type ${type}, not ${wanted}`
-    return patternProblem(environmentOf(variables).parse(text).ast)
+    const { ast } = environmentOf(variables).parse(text)
+    return patternProblem(ast) ?? repetitionProblem(ast)
   } catch (error) {
     return `is not a valid expression: ${firstLine(error)}`
   }

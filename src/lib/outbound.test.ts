@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, before, describe, it } from 'node:test'
-import { openOutbound, outboundMatcher, privateNetworks } from './outbound.ts'
+import { gzipSync } from 'node:zlib'
+import { OutboundRefused, openOutbound, outboundMatcher, privateNetworks } from './outbound.ts'
 
 describe('outboundMatcher', () => {
   const nothing = outboundMatcher([])
@@ -27,6 +28,8 @@ describe('outboundMatcher', () => {
     assert.equal(outboundMatcher(['169.254.0.0/16'])('169.254.169.254'), false)
     assert.equal(outboundMatcher(['169.254.169.254'])('169.254.169.254'), true)
     assert.equal(outboundMatcher(['169.254.169.254/32'])('169.254.169.254'), true)
+    for (const address of ['169.254.170.23', 'fd00:ec2::254', 'fd00:ec2::23', 'fd20:ce::254'])
+      assert.equal(outboundMatcher([...privateNetworks, '169.254.0.0/16'])(address), false, address)
   })
 })
 
@@ -37,6 +40,7 @@ describe('outbound.fetch', () => {
     server = createServer((request, response) => {
       if (request.url === '/redirect') response.writeHead(302, { location: 'http://169.254.169.254/latest' }).end()
       else if (request.url === '/large') response.end('x'.repeat(100_000))
+      else if (request.url === '/packed') response.setHeader('content-encoding', 'gzip').end(gzipSync(Buffer.alloc(1_000_000)))
       else if (request.url === '/slow') setTimeout(() => response.end('late'), 3_000)
       else response.end('here')
     })
@@ -63,6 +67,8 @@ describe('outbound.fetch', () => {
     const outbound = openOutbound({ allowed: ['127.0.0.0/8'], maxBytes: 10_000, timeoutMs: 1_000 })
     await assert.rejects(outbound.fetch(`http://127.0.0.1${url}/redirect`))
     await assert.rejects(async () => (await outbound.fetch(`http://127.0.0.1${url}/large`)).text())
+    // A thousand bytes over the wire.
+    await assert.rejects(async () => (await outbound.fetch(`http://127.0.0.1${url}/packed`)).text(), OutboundRefused)
     await assert.rejects(outbound.fetch(`http://127.0.0.1${url}/slow`))
     await outbound.close()
   })

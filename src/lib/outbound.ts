@@ -49,7 +49,16 @@ for (const network of [
 }
 
 /** Where cloud machines ask for their own credentials: reached only when the operator names exactly them. */
-const metadataAddresses = new Set(['169.254.169.254', '169.254.170.2', '100.100.100.200', 'fd00:ec2::254', '168.63.129.16'])
+const metadataAddresses = new Set([
+  '169.254.169.254',
+  '169.254.170.2',
+  '169.254.170.23',
+  '100.100.100.200',
+  '168.63.129.16',
+  'fd00:ec2::254',
+  'fd00:ec2::23',
+  'fd20:ce::254',
+])
 
 /** Loopback and private networks: the default where the database is embedded. */
 export const privateNetworks = ['127.0.0.0/8', '::1/128', '10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7']
@@ -75,7 +84,7 @@ export interface OutboundOptions {
   allowed: readonly string[]
   /** Milliseconds for the whole call. */
   timeoutMs?: number
-  /** Bytes of an answer. */
+  /** Bytes of an answer, packed and unpacked. */
   maxBytes?: number
 }
 
@@ -92,14 +101,29 @@ export const openOutbound = ({ allowed, timeoutMs = 5_000, maxBytes = 1024 * 102
     fetch: (async (url: string, options: RequestInit = {}) => {
       opened ??= openAgent({ mayCall, timeoutMs, maxBytes })
       const { agent, undici } = await opened
-      return undici.fetch(url, {
+      const response = await undici.fetch(url, {
         ...(options as object),
         dispatcher: agent,
         signal: AbortSignal.any([AbortSignal.timeout(timeoutMs), ...(options.signal ? [options.signal] : [])]),
       })
+      const { body, status, statusText, headers } = response
+      // The agent counts what comes over the wire, and a megabyte of that unpacks to a thousand.
+      return body === null ? response : new undici.Response(body.pipeThrough(counting(maxBytes)), { status, statusText, headers })
     }) as unknown as typeof globalThis.fetch,
     close: async () => (await opened)?.agent.close(),
   }
+}
+
+/** Fails when more comes through than that. */
+const counting = (maxBytes: number): TransformStream<Uint8Array, Uint8Array> => {
+  let size = 0
+  return new TransformStream({
+    transform: (part, controller) => {
+      size += part.byteLength
+      if (size > maxBytes) controller.error(new OutboundRefused(`the answer has more than ${maxBytes} bytes`))
+      else controller.enqueue(part)
+    },
+  })
 }
 
 interface Opened {
