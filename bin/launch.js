@@ -19,6 +19,8 @@ const root = path.resolve(__dirname, '..')
 const modules = path.join(root, 'node_modules')
 const stamp = path.join(modules, '.signet-installed')
 const cache = path.join(modules, '.cache', 'signet')
+/** There while packages are installed. */
+const installing = path.join(root, '.signet-installing')
 const npmNode = path.join(modules, 'node', 'bin', 'node')
 const linkedNode = path.join(modules, '.bin', 'node')
 
@@ -44,13 +46,29 @@ const runs = (node) => {
   return version !== undefined && newEnough(version)
 }
 
+/** npm's cache is in the home folder, which some accounts do not have or may not write to. */
+const npmEnvironment = () => {
+  const wanted = process.env.npm_config_cache || path.join(os.homedir(), '.npm')
+  try {
+    // Not with its parents: an account without a home folder gets none.
+    if (!fs.existsSync(wanted)) fs.mkdirSync(wanted)
+    fs.accessSync(wanted, fs.constants.W_OK)
+    return { env: process.env, forget: () => {} }
+  } catch {
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'signet-npm-'))
+    return { env: { ...process.env, npm_config_cache: folder }, forget: () => fs.rmSync(folder, { recursive: true, force: true }) }
+  }
+}
+
 /** Runs npm as the one that started us does; its output is shown when it fails, and a line now and then so that nobody thinks it hangs. */
 const npm = (args, cwd) =>
   new Promise((resolve, reject) => {
     const own = process.env.npm_execpath
     const [command, first] = own && /\.c?js$/.test(own) ? [process.execPath, [own]] : [process.platform === 'win32' ? 'npm.cmd' : 'npm', []]
+    const { env, forget } = npmEnvironment()
     const child = spawn(command, [...first, ...args, '--no-audit', '--no-fund', '--no-progress', '--loglevel=error'], {
       cwd,
+      env,
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     let output = ''
@@ -65,6 +83,7 @@ const npm = (args, cwd) =>
     process.once('SIGINT', stop).once('SIGTERM', stop)
     const over = () => {
       clearInterval(timer)
+      forget()
       process.off('SIGINT', stop).off('SIGTERM', stop)
     }
     child.on('error', (error) => {
@@ -140,10 +159,94 @@ const writeStamp = (hash) => {
   }
 }
 
+const touchEveryMs = 2_000
+const abandonedAfterMs = 30_000
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
+
+/** Whether the file could be made; false when it is there. */
+const makeInstalling = () => {
+  try {
+    fs.closeSync(fs.openSync(installing, 'wx'))
+    return true
+  } catch (error) {
+    if (error.code === 'EEXIST') return false
+    throw error
+  }
+}
+
+/** Of several that find it at once one takes it away; one that was quick enough to take a new one puts it back. */
+const clearAbandoned = () => {
+  const age = () => Date.now() - fs.statSync(installing).mtimeMs
+  const taken = `${installing}.${process.pid}`
+  try {
+    if (age() < abandonedAfterMs) return false
+    fs.renameSync(installing, taken)
+    const isAbandoned = Date.now() - fs.statSync(taken).mtimeMs >= abandonedAfterMs
+    if (isAbandoned) fs.rmSync(taken, { force: true })
+    else fs.renameSync(taken, installing)
+    return isAbandoned
+  } catch (error) {
+    if (error.code === 'ENOENT') return false
+    throw error
+  }
+}
+
+/**
+ * Two first starts would pull packages from under each other, and one that was killed leaves some that look complete but were never set up.
+ * So whoever installs has a file, which is touched for as long: others wait, and one that nobody touches tells that packages are unfinished.
+ */
+const holdInstallation = async () => {
+  let unfinished = false
+  let told = false
+  try {
+    while (!makeInstalling()) {
+      if (clearAbandoned()) {
+        unfinished = true
+        continue
+      }
+      if (!told) say('Another start installs packages. Waiting for it …')
+      told = true
+      await pause(500)
+    }
+  } catch (error) {
+    if (error.code !== 'EACCES' && error.code !== 'EROFS') throw error
+    return { unfinished, release: () => {} }
+  }
+  const touch = (time) => {
+    try {
+      fs.utimesSync(installing, time, time)
+    } catch {
+      // Someone took it away: the worst is that another start installs as well.
+    }
+  }
+  const timer = setInterval(() => touch(new Date()), touchEveryMs)
+  return {
+    unfinished,
+    release: (finished) => {
+      clearInterval(timer)
+      if (finished) fs.rmSync(installing, { force: true })
+      else touch(new Date(0))
+    },
+  }
+}
+
 const ensurePackages = async () => {
+  if (readText(stamp) === lockHash()) return
+  const { unfinished, release } = await holdInstallation()
+  let finished = false
+  try {
+    await bringPackages(unfinished)
+    finished = true
+  } finally {
+    release(finished)
+  }
+}
+
+const bringPackages = async (unfinished) => {
   const hash = lockHash()
+  // Another start may have done it meanwhile.
   if (readText(stamp) === hash) return
-  if (!installedByHand()) {
+  if (unfinished || !installedByHand()) {
     say(fs.existsSync(modules) ? 'Packages are missing or changed. Installing them …' : 'First start: installing packages (about 400 MB) …')
     const began = Date.now()
     await install()

@@ -1,7 +1,8 @@
 /** The launcher, in a small project of its own: what `npm start` does before our program runs. */
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, test } from 'node:test'
@@ -84,6 +85,48 @@ describe('bin/signet', { skip: hasNpm ? false : 'needs: apt-get install npm' }, 
     assert.equal(status, 1)
     assert.match(stderr, /npm ci failed/)
     assert.doesNotMatch(stderr, /launch\.js:\d/)
+  })
+
+  test('installs again what a killed start left, although it looks complete', () => {
+    mkdirSync(join(root, 'node_modules'), { recursive: true })
+    writeFileSync(join(root, 'node_modules/.package-lock.json'), JSON.stringify({ packages: {} }))
+    writeFileSync(join(root, '.signet-installing'), '')
+    utimesSync(join(root, '.signet-installing'), 0, 0)
+    const { status, stderr } = launch(['0'])
+    assert.equal(status, 0, stderr)
+    assert.match(stderr, /Installing them/)
+    assert.equal(existsSync(join(root, '.signet-installing')), false)
+  })
+
+  test('of two first starts one installs, and the other waits for it', async () => {
+    // A package with a script that says when it is set up, and takes its time.
+    const local = join(root, 'local')
+    mkdirSync(local)
+    const setUp = `node -e "require('fs').appendFileSync('${join(root, 'log')}', 'x'); setTimeout(() => {}, 1500)"`
+    writeFileSync(join(local, 'package.json'), JSON.stringify({ name: 'local', version: '1.0.0', scripts: { install: setUp } }))
+    const packed = spawnSync('npm', ['pack', '--silent'], { cwd: local, encoding: 'utf8', env: environment() })
+    assert.equal(packed.status, 0, packed.stderr)
+    const dependencies = { local: `file:local/${packed.stdout.trim()}` }
+    writeFileSync(join(root, 'package.json'), JSON.stringify({ name: 'signet', version: '0.0.0', type: 'module', dependencies }))
+    assert.equal(
+      spawnSync('npm', ['install', '--package-lock-only', '--silent'], { cwd: root, encoding: 'utf8', env: environment() }).status,
+      0,
+    )
+    const starts = [0, 1].map(() => {
+      const child = spawn(process.execPath, ['bin/signet', '0'], { cwd: root, env: environment() })
+      let stderr = ''
+      child.stderr.on('data', (part) => (stderr += part))
+      return once(child, 'close').then(([code]) => ({ code, stderr }))
+    })
+    const [one, two] = await Promise.all(starts)
+    assert.deepEqual([one?.code, two?.code], [0, 0], `${one?.stderr}${two?.stderr}`)
+    assert.match(`${one?.stderr}${two?.stderr}`, /Another start installs packages/)
+    assert.equal(readFileSync(join(root, 'log'), 'utf8'), 'x')
+  })
+
+  test('needs no home folder that can be written to', () => {
+    const { status, stderr } = launch(['0'], { HOME: '/proc/nowhere' })
+    assert.equal(status, 0, stderr)
   })
 
   test('keeps the exit code', () => {

@@ -70,6 +70,19 @@ describe('settings', () => {
     assert.doesNotMatch(mistakes.join('\n'), /xyzzy/)
   })
 
+  test('a setting that is given as it is and by a file is a mistake, and an empty file name is none', () => {
+    const file = join(mkdtempSync(join(tmpdir(), 'signet-config-')), 'token')
+    writeFileSync(file, 'xyzzy\n')
+    for (const env of [
+      { SIGNET_TOKEN: 'abc', SIGNET_TOKEN_FILE: file },
+      { SIGNET_TOKEN_FILE: file, SIGNET_TOKEN: 'abc' },
+    ])
+      assert.match(mistakesOf(env).join('\n'), /^SIGNET_TOKEN(_FILE)?: SIGNET_TOKEN(_FILE)? is set too$/)
+    assert.equal(readSettings({ SIGNET_TOKEN_FILE: file }).TOKEN?.reveal(), 'xyzzy')
+    assert.equal(readSettings({ SIGNET_TOKEN_FILE: '' }).TOKEN, undefined)
+    assert.deepEqual(mistakesOf({ SIGNET_toString: 'a' }), ['SIGNET_toString: there is no such setting'])
+  })
+
   const wrong: [name: keyof typeof settingsTable, values: string[]][] = [
     ['PORT', ['-1', '65536', '9e3', '80 ', '0x50']],
     ['BASE_URL', ['signet', 'ftp://a', 'https://a/?b', 'https://a/#b', 'https://u@a']],

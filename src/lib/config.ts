@@ -130,19 +130,28 @@ export class SettingsError extends Error {
 
 const prefix = 'SIGNET_'
 
+const isSetting = (name: string): boolean => Object.hasOwn(settingsTable, name)
+
 /** Environment (`SIGNET_PORT`, `SIGNET_PORT_FILE`), overridden by flags (`port`, `database-url`). Throws one SettingsError for all mistakes. */
 export const readSettings = (env: Record<string, string | undefined>, flags: Record<string, string> = {}): Settings => {
   const mistakes: string[] = []
   const given = new Map<string, { from: string; value: string }>()
+  const give = (name: string, one: { from: string; value: string }) => {
+    const other = given.get(name)
+    // Which of them is meant, nobody can tell.
+    if (other) mistakes.push(`${one.from}: ${other.from} is set too`)
+    given.set(name, one)
+  }
   for (const [key, value] of Object.entries(env)) {
     if (!key.startsWith(prefix) || value === undefined) continue
     const name = key.slice(prefix.length)
     const fileOf = name.endsWith('_FILE') ? name.slice(0, -5) : undefined
-    if (name in settingsTable) {
-      if (value !== '') given.set(name, { from: key, value })
-    } else if (fileOf && fileOf in settingsTable) {
+    if (isSetting(name)) {
+      if (value !== '') give(name, { from: key, value })
+    } else if (fileOf && isSetting(fileOf)) {
+      if (value === '') continue
       try {
-        given.set(fileOf, { from: key, value: readFileSync(value, 'utf8').replace(/\r?\n$/, '') })
+        give(fileOf, { from: key, value: readFileSync(value, 'utf8').replace(/\r?\n$/, '') })
       } catch (error) {
         mistakes.push(`${key}: the file it names can't be read (${(error as NodeJS.ErrnoException).code ?? 'unknown reason'})`)
       }
@@ -150,7 +159,7 @@ export const readSettings = (env: Record<string, string | undefined>, flags: Rec
   }
   for (const [flag, value] of Object.entries(flags)) {
     const name = flag.toUpperCase().replaceAll('-', '_')
-    if (name in settingsTable) given.set(name, { from: `--${flag}`, value })
+    if (isSetting(name)) given.set(name, { from: `--${flag}`, value })
     else mistakes.push(`--${flag}: there is no such setting${nearest(name)}`)
   }
   const settings: Record<string, unknown> = {}

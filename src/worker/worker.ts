@@ -141,9 +141,10 @@ export const startWorker = async ({ log, clock, settings, databaseUrl, rootSecre
       stopping = true
       const ended = runner?.stop().catch(() => {}) ?? Promise.resolve()
       await Promise.race([Promise.all([ended, kept]), sleep(withinMs, undefined, { ref: false })])
-      await takeover.stop()
+      // A database that hangs holds up nobody's stop: what this says to others they find out by themselves.
+      await Promise.race([takeover.stop(), sleep(500, undefined, { ref: false })])
       ;(await snapshot?.catch(() => undefined))?.close()
-      await Promise.race([db.close(), sleep(1_000, undefined, { ref: false })])
+      await Promise.race([db.close(), sleep(500, undefined, { ref: false })])
     },
   }
 }
