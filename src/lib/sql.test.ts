@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { type FreshDatabase, freshDatabase } from '../../test/support/database.ts'
-import { openDatabase, sql } from './sql.ts'
+import { openDatabase, sql, withinTime } from './sql.ts'
 
 let fresh: FreshDatabase
 before(async () => {
@@ -31,6 +31,23 @@ test('a transaction is all or nothing, and one inside joins it', async () => {
     /no/,
   )
   assert.deepEqual(await fresh.db.any(sql`select n from counted`), [])
+})
+
+test('work that takes longer than its time is undefined, and the transaction around it goes on with the time it had', async () => {
+  const timeout = sql`select current_setting('statement_timeout') as ms`
+  const answer = await fresh.db.transaction(async (tx) => {
+    const before = await tx.one(timeout)
+    assert.equal(await withinTime(tx, 20, (inner) => inner.any(sql`select pg_sleep(20)`)), undefined)
+    assert.deepEqual(await withinTime(tx, 10_000, (inner) => inner.one(sql`select 1 as n`)), { n: 1 })
+    assert.deepEqual(await tx.one(timeout), before)
+    return 'on'
+  })
+  assert.equal(answer, 'on')
+  assert.equal(await withinTime(fresh.db, 20, (inner) => inner.any(sql`select pg_sleep(20)`)), undefined)
+  await assert.rejects(
+    withinTime(fresh.db, 10_000, (inner) => inner.any(sql`select 1 / 0`)),
+    /division by zero/,
+  )
 })
 
 test('the pool and the listener come back when PostgreSQL ends their connections', async () => {

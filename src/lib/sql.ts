@@ -78,6 +78,21 @@ const inTransaction = (client: pg.PoolClient): Db => {
   return db
 }
 
+const cancelled = '57014'
+
+/** Undefined when the work takes longer than this; the transaction around it, if there is one, goes on. Only for work that writes nothing. */
+export const withinTime = <Result>(db: Db, ms: number, work: (db: Db) => Promise<Result>): Promise<Result | undefined> =>
+  db.transaction(async (tx) => {
+    await tx.run(sql`savepoint within_time`)
+    await tx.run(sql`select set_config('statement_timeout', ${String(ms)}, true)`)
+    const result = await work(tx).catch((error: { code?: string }) => {
+      if (error.code !== cancelled) throw error
+    })
+    // Takes the time limit back too.
+    await tx.run(sql`rollback to savepoint within_time`)
+    return result as Result | undefined
+  })
+
 export interface DatabaseOptions {
   url: string
   /** Connections at most. */
