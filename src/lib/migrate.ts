@@ -1,8 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 
 /** Any fixed number: whoever holds it migrates, others wait. */
 const advisoryLock = 7_236_018
+const lockRetryMs = 200
 
 const folder = new URL('../../migrations/', import.meta.url)
 
@@ -18,26 +20,42 @@ const migrateQueue = async (url: string): Promise<void> => {
   await runMigrations({ connectionString: url, maxPoolSize: 1, logger: new Logger(() => () => {}) })
 }
 
-/** Applies what is missing, each in its own transaction, under an advisory lock. Answers the names applied. */
+/** What a migration begins with whose statements can stand in no transaction, as `create index concurrently`. An interrupted one is applied again from its beginning. */
+const alone = '-- Outside of a transaction:'
+
+const apply = async (client: pg.Client, name: string): Promise<void> => {
+  const text = readFileSync(new URL(name, folder), 'utf8')
+  const isAlone = text.startsWith(alone)
+  const statements = isAlone ? text.replace(/^--.*$/gm, '').split(/;\s*?\n/) : ['begin', text]
+  try {
+    for (const statement of statements) await client.query(statement)
+    await client.query('insert into migrations (name) values ($1)', [name])
+    if (!isAlone) await client.query('commit')
+  } catch (error) {
+    if (!isAlone) await client.query('rollback')
+    throw new Error(`migration ${name} failed: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+/** Asked for again and again: whoever waits inside of a statement holds a snapshot, and the making of an index waits for those to end. */
+const lock = async (client: pg.Client): Promise<void> => {
+  for (;;) {
+    const { rows } = await client.query<{ locked: boolean }>('select pg_try_advisory_lock($1) as locked', [advisoryLock])
+    if (rows[0]?.locked) return
+    await delay(lockRetryMs)
+  }
+}
+
+/** Applies what is missing, each in its own transaction where that is possible, under an advisory lock. Answers the names applied. */
 export const migrate = async (url: string): Promise<string[]> => {
   const client = new pg.Client({ connectionString: url, application_name: 'signet migrate' })
   await client.connect()
   try {
-    await client.query('select pg_advisory_lock($1)', [advisoryLock])
+    await lock(client)
     await client.query('create table if not exists migrations (name text primary key, applied_at timestamptz not null default now())')
     const applied = new Set((await client.query<{ name: string }>('select name from migrations')).rows.map((row) => row.name))
     const missing = knownMigrations().filter((name) => !applied.has(name))
-    for (const name of missing) {
-      await client.query('begin')
-      try {
-        await client.query(readFileSync(new URL(name, folder), 'utf8'))
-        await client.query('insert into migrations (name) values ($1)', [name])
-        await client.query('commit')
-      } catch (error) {
-        await client.query('rollback')
-        throw new Error(`migration ${name} failed: ${(error as Error).message}`, { cause: error })
-      }
-    }
+    for (const name of missing) await apply(client, name)
     const { rows: queue } = await client.query<{ there: boolean }>(`select to_regclass('graphile_worker.migrations') is not null as there`)
     if (missing.length || !queue[0]?.there) await migrateQueue(url)
     return missing
