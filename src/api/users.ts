@@ -100,7 +100,9 @@ export const users = ({ db, snapshot, passwords }: ApiDeps): Endpoint[] => {
           .string()
           .max(200)
           .optional()
-          .describe('Part of username, e-mail address or name, taken literally; a short one is the beginning of the username.'),
+          .describe(
+            'Part of username, e-mail address or name, taken literally. Who begins so comes first, by username, address, name, last name; the others follow. A page may be short, or even empty, and still have a `next`. A short one is the beginning of the username.',
+          ),
       }),
       answers: { 200: { description: 'A page of users.', schema: listOf(userSchema) } },
       handle: async ({ query }) => {

@@ -19,9 +19,17 @@ export const searchText = (...parts: (string | null)[]): string =>
     .map(fold)
     .join('\n')
 
+/** Three letters or digits in a row are in it, so the trigram index answers. */
+export interface PartOfText {
+  kind: 'part'
+  /** In the form of search texts. */
+  folded: string
+  /** For `like`: anywhere in a search text. */
+  pattern: string
+}
+
 export type Search =
-  /** Pattern for `like`: three letters or digits in a row are in it, so the trigram index answers. */
-  | { kind: 'part'; pattern: string }
+  | PartOfText
   /** Too short for trigrams: names beginning with it. */
   | { kind: 'beginning' }
   /** Nothing can match. */
@@ -36,8 +44,11 @@ export const parseSearch = (q: string): Search => {
   const folded = /\p{Cc}/u.test(q) ? '' : fold(q)
   if (folded === '') return { kind: 'nothing' }
   if (!/[a-z0-9]{3}/.test(folded)) return { kind: 'beginning' }
-  return { kind: 'part', pattern: `%${folded.replace(/[\\%_]/g, (character) => `\\${character}`)}%` }
+  return { kind: 'part', folded, pattern: `%${likeBeginning(folded)}` }
 }
+
+/** Pattern for `like` of whatever begins with this text. */
+export const likeBeginning = (text: string): string => `${text.replace(/[\\%_]/g, (character) => `\\${character}`)}%`
 
 /** Every text that begins with `key` is >= from and < to, in the order of bytes (UTF-8). */
 export const rangeOf = (key: string): { from: string; to: string } => ({ from: key, to: `${key}\u{10ffff}` })

@@ -40,7 +40,7 @@ import { endSessionsOf } from './sessions.ts'
 import { parseStoredHash } from './stored_hash.ts'
 import { renderUser, type User } from './user.ts'
 import { type UserFields, type UserInput, userFields } from './user_fields.ts'
-import { searchUsers } from './user_search.ts'
+import { type Position, searchUsers } from './user_search.ts'
 
 export type { User } from './user.ts'
 export type { UserInput } from './user_fields.ts'
@@ -60,11 +60,14 @@ export const findUserByResource = async (db: Db, namespace: string, name: string
 const shown = (row: UserRow | undefined): User | undefined => row && renderUser(row)
 
 export interface UserListRequest extends PageRequest {
-  /** Any part of username, e-mail address or name, taken literally; with fewer than three letters or digits in a row the beginning of the username. */
+  /**
+   * Any part of username, e-mail address or name, taken literally; with fewer than three letters or digits in a row the beginning of the
+   * username. A page may be short, or even empty, and still have a next one.
+   */
   q?: string | undefined
 }
 
-/** In the order of making; those found by a short `q` in the order of their usernames. */
+/** In the order of making. Of those found by `q` first who begins so; those found by a short one in the order of their usernames. */
 export const listUsers = async (db: Db, { q = '', cursor, limit }: UserListRequest): Promise<Page<User>> => {
   const size = pageLimit(limit)
   const wanted = q.trim()
@@ -72,9 +75,8 @@ export const listUsers = async (db: Db, { q = '', cursor, limit }: UserListReque
   const search = parseSearch(wanted)
   if (search.kind === 'nothing') return { items: [], next: null }
   if (search.kind === 'part') {
-    const { rows, goOnAfter } = await searchUsers(db, { pattern: search.pattern, after: afterId(cursor), limit: size + 1 })
-    const page = byId(rows, size)
-    return { ...page, next: page.next ?? (goOnAfter === undefined ? null : renderCursor([goOnAfter])) }
+    const { rows, next } = await searchUsers(db, wanted, search, { after: positionOf(cursor), limit: size })
+    return { items: rows.map(renderUser), next: next ? renderCursor([next.place, next.key, next.user_id]) : null }
   }
   const [after = ''] = parseCursor(cursor, ['text']) ?? []
   const rows = await listUserRowsFrom(db, { ...rangeOf(nameKey(wanted)), after }, size + 1)
@@ -99,6 +101,12 @@ export const listUserResources = async (db: Db, { namespace, labels = {}, cursor
   const [after = ''] = parseCursor(cursor, ['text']) ?? []
   const rows = await listUserRowsOfNamespace(db, namespace, after, size + 1)
   return pageOf(rows, size, (row) => [row.resource_name], renderUser)
+}
+
+const positionOf = (cursor: string | undefined): Position | undefined => {
+  const [place = '', key = '', user_id = ''] = parseCursor(cursor, ['text', 'text', 'uuid']) ?? []
+  // Whether there is such a place is for the search to say.
+  return place === '' ? undefined : { place: place as Position['place'], key, user_id }
 }
 
 const afterId = (cursor: string | undefined): string | null => parseCursor(cursor, ['uuid'])?.[0] ?? null

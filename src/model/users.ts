@@ -155,18 +155,32 @@ export const estimateSearch = async (db: Db, pattern: string): Promise<{ users: 
   const plan = await db.one<{ 'QUERY PLAN': [{ Plan: { 'Plan Rows': number } }] }>(
     plannedAnew(sql`explain (format json) select from users where search_text like ${pattern}`),
   )
-  const { users } = await db.one<{ users: number }>(sql`select reltuples as users from pg_class where oid = 'users'::regclass`)
-  return { users, found: plan['QUERY PLAN'][0].Plan['Plan Rows'] }
+  return { users: await estimateUsers(db), found: plan['QUERY PLAN'][0].Plan['Plan Rows'] }
 }
 
-/** Whose search text is like the pattern, by id. All of them are found by trigrams before they are sorted: for patterns that few are like. */
-export const searchUserRows = (db: Db, pattern: string, after: string | null, limit: number) =>
+/** How many users the planner believes there are; -1 when it has never looked. */
+export const estimateUsers = async (db: Db): Promise<number> =>
+  (await db.one<{ users: number }>(sql`select reltuples as users from pg_class where oid = 'users'::regclass`)).users
+
+/** Those whose `search_text` is like `pattern`, but for those who begin so: patterns of their beginnings, null where none is asked for. */
+export interface PartSearch {
+  pattern: string
+  username: string | null
+  email: string | null
+  full_name: string | null
+  last_name: string | null
+}
+
+/** All of them are found by trigrams before they are sorted by id: for patterns that few are like. */
+export const searchUserRows = (db: Db, { pattern, ...begins }: PartSearch, after: string | null, limit: number) =>
   db.any<UserRow>(
     plannedAnew(sql`
     with found as materialized (
       select user_id
-        from users
+        from user_beginnings
        where search_text like ${pattern}
+         and (username_key like ${begins.username} or email_key like ${begins.email}
+              or full_name like ${begins.full_name} or last_name like ${begins.last_name}) is not true
     ), page as (
       select user_id
         from found
@@ -186,12 +200,13 @@ export const searchUserRows = (db: Db, pattern: string, after: string | null, li
  */
 export const walkUserRows = (
   db: Db,
-  { pattern, after, steps, limit }: { pattern: string; after: string | null; steps: number; limit: number },
+  { pattern, ...begins }: PartSearch,
+  { after, steps, limit }: { after: string | null; steps: number; limit: number },
 ) =>
   db.any<{ walked_to: string | null } & (UserRow | { user_id: null })>(
     plannedAnew(sql`
     with walked as materialized (
-      select user_id, search_text
+      select user_id, username_key, email_key, search_text
         from users
        where user_id > coalesce(${after}::uuid, '00000000-0000-0000-0000-000000000000')
        order by user_id
@@ -200,6 +215,9 @@ export const walkUserRows = (
       select user_id
         from walked
        where search_text like ${pattern}
+         and (username_key like ${begins.username} or email_key like ${begins.email}
+              or split_part(search_text, E'\\n', -1) like ${begins.full_name}
+              or split_part(split_part(search_text, E'\\n', -1), ' ', -1) like ${begins.last_name}) is not true
        order by user_id
        limit ${limit}
     )
@@ -211,6 +229,68 @@ export const walkUserRows = (
       left join users_shown u on u.user_id = page.user_id
      order by u.user_id`),
   )
+
+export interface UserBeginning {
+  user_id: string
+  username_key: string
+  email_key: string | null
+  full_name: string
+  last_name: string
+}
+
+export interface BeginningRange {
+  from: string
+  to: string
+  /** The last one seen: those after it by key, and of one key by id. */
+  after: { key: string; user_id: string }
+}
+
+/** Those of whom this begins so, in its order. Each reads as many rows of its index as it answers, however many users there are. */
+export const findBeginnings = {
+  username_key: (db: Db, { from, to, after }: BeginningRange, limit: number) =>
+    db.any<UserBeginning>(sql`
+      select user_id, username_key, email_key, full_name, last_name
+        from user_beginnings
+       where username_key >= ${from}
+         and username_key < ${to}
+         and username_key > ${after.key}
+       order by username_key
+       limit ${limit}`),
+  email_key: (db: Db, { from, to, after }: BeginningRange, limit: number) =>
+    db.any<UserBeginning>(sql`
+      select user_id, username_key, email_key, full_name, last_name
+        from user_beginnings
+       where email_key >= ${from}
+         and email_key < ${to}
+         and email_key > ${after.key}
+       order by email_key
+       limit ${limit}`),
+  full_name: (db: Db, { from, to, after }: BeginningRange, limit: number) =>
+    db.any<UserBeginning>(sql`
+      select user_id, username_key, email_key, full_name, last_name
+        from user_beginnings
+       where full_name >= ${from}
+         and full_name < ${to}
+         and (full_name, user_id) > (${after.key}, ${after.user_id}::uuid)
+       order by full_name, user_id
+       limit ${limit}`),
+  last_name: (db: Db, { from, to, after }: BeginningRange, limit: number) =>
+    db.any<UserBeginning>(sql`
+      select user_id, username_key, email_key, full_name, last_name
+        from user_beginnings
+       where last_name >= ${from}
+         and last_name < ${to}
+         and (last_name, user_id) > (${after.key}, ${after.user_id}::uuid)
+       order by last_name, user_id
+       limit ${limit}`),
+}
+
+/** In no order; those unknown are missing. */
+export const findUserRows = (db: Db, user_ids: string[]) =>
+  db.any<UserRow>(sql`
+    select *
+      from users_shown
+     where user_id = any(${user_ids}::uuid[])`)
 
 /** Whose username begins so, by username; `after` is the key of the last one seen, `from` and `to` bound the beginning. */
 export const listUserRowsFrom = (db: Db, { from, to, after }: { from: string; to: string; after: string }, limit: number) =>
