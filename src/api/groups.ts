@@ -34,7 +34,9 @@ export const groups = ({ db, snapshot }: ApiDeps): Endpoint[] => {
   const escalation = openEscalation(snapshot)
 
   const findFor = async (caller: ApiCaller, id: string, verb: Verb): Promise<Group> => {
-    const group = caller.requireOfFound(await findGroup(db, id), { verb, kind: 'groups' }, ({ metadata }) => metadata.namespace)
+    // Who is in it matters to who reads it alone.
+    const found = await findGroup(db, id, verb === 'get' ? undefined : 0)
+    const group = caller.requireOfFound(found, { verb, kind: 'groups' }, ({ metadata }) => metadata.namespace)
     if (verb === 'update' || verb === 'delete') await escalation.requireAboveGroup(db, caller, group)
     return group
   }

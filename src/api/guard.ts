@@ -17,7 +17,7 @@ export const guardOf =
       if (user) await escalation.requireAboveUser(db, caller, user)
     }
     if (kind === 'Group' && id !== undefined) {
-      const group = await findGroup(db, id)
+      const group = await findGroup(db, id, 0)
       if (group) await escalation.requireAboveGroup(db, caller, group)
     }
   }

@@ -41,9 +41,11 @@ export type { Group } from './group.ts'
 export type { GroupInput } from './group_fields.ts'
 export { effectiveGroups, groupsAbove } from './nesting.ts'
 
-/** Undefined for an id that is none. */
-export const findGroup = async (db: Db, id: string): Promise<Group | undefined> =>
-  shown(isUuid(id) ? await findGroupRow(db, id, shownMembers + 1) : undefined)
+/** With its first members, `most` of them. Undefined for an id that is none. */
+export const findGroup = async (db: Db, id: string, most = shownMembers): Promise<Group | undefined> => {
+  const row = isUuid(id) ? await findGroupRow(db, id, most + 1) : undefined
+  return row && renderGroup(row, most)
+}
 
 export const findGroupByResource = async (db: Db, namespace: string, name: string): Promise<Group | undefined> =>
   shown(await findGroupRowByResource(db, namespace, name, shownMembers + 1))
@@ -178,7 +180,7 @@ export const changeMembers = (
     const lost = await resolveUsers(tx, remove, '/remove')
     await lockMembership(tx, [id])
     await lockGroupRow(tx, id)
-    const group = await getGroup(tx, id)
+    const group = await getGroup(tx, id, 0)
     await storeMembers(tx, id, { gained, lost }, now)
     await bumpGroups(tx, [id], now)
     await recordChange(
@@ -235,8 +237,8 @@ const storeMembers = async (tx: Db, group_id: string, { gained, lost }: { gained
   if (gained.length + lost.length) await bumpUsers(tx, [...gained, ...lost], now)
 }
 
-const getGroup = async (db: Db, id: string): Promise<Group> => {
-  const group = await findGroup(db, id)
+const getGroup = async (db: Db, id: string, most?: number): Promise<Group> => {
+  const group = await findGroup(db, id, most)
   if (!group) throw new Problem('not_found')
   return group
 }
