@@ -101,7 +101,7 @@ export const users = ({ db, snapshot, passwords }: ApiDeps): Endpoint[] => {
           .max(200)
           .optional()
           .describe(
-            'Part of username, e-mail address or name, taken literally. Who begins so comes first, by username, address, name, last name; the others follow. A page may be short, or even empty, and still have a `next`. A short one is the beginning of the username.',
+            'Part of username, e-mail address or name, taken literally. Who begins so comes first, by username, address, name, last name, domain of the address; the others follow. A page may be short, or even empty, and still have a `next`. A short one is the beginning of the username.',
           ),
       }),
       answers: { 200: { description: 'A page of users.', schema: listOf(userSchema) } },

@@ -22,7 +22,7 @@ before(async () => {
 })
 after(() => fresh.drop())
 
-const noBeginning = { username: null, email: null, full_name: null, last_name: null }
+const noBeginning = { username: null, email: null, full_name: null, last_name: null, domain: null }
 
 /** Every page until there is none, and how many of them were short of what was asked for. */
 const collect = async (pattern: string, limit: number, walks?: number[]) => {
@@ -83,7 +83,7 @@ test('what trigrams were given up for is walked for, to the end', async () => {
 test('trigrams get a time; a search that takes longer walks, and says so for the next page', async () => {
   const { isWalk, rows } = await db.transaction(async (tx) => {
     const { definition } = await tx.one<{ definition: string }>(sql`select pg_get_viewdef('user_beginnings') as definition`)
-    const slow = definition.replace(/;$/, ' where pg_sleep(20) is not null')
+    const slow = definition.replace(/;\s*$/, ' where pg_sleep(20) is not null')
     await tx.run({ name: '', text: `create or replace view user_beginnings as ${slow}`, values: [] })
     const answer = await searchParts(tx, { pattern: '%user4321%', ...noBeginning }, { after: null, limit: 5, trigramsMs: 50 })
     await tx.run({ name: '', text: `create or replace view user_beginnings as ${definition}`, values: [] })

@@ -18,7 +18,7 @@ const costOfFound = 3
 const usualTrigramsMs = 300
 
 /** Users looked at in one statement, more each time; together they bound what one request costs. */
-const usualWalks = [2_000, 8_000, 32_000, 128_000]
+const usualWalks = [2_000, 8_000, 32_000, 64_000]
 
 export interface PartRequest {
   after: string | null

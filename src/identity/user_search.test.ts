@@ -50,9 +50,10 @@ const pages = async (q: string, limit: number, options: Options): Promise<string
   throw new Error('the pages do not end')
 }
 
-/** Username, address, name, last name; then the rest in the order of making. */
+/** Username, address, name, last name, domain; then the rest in the order of making. */
 const found: [string, string[]][] = [
   ['anna', ['anna', 'anna.smith', 'zoe', 'annä', 'e1', 'e3', 'e2', 'e4', 'bob', 'joanna', 'hannah']],
+  ['@MAIL.ex', ['zoe', 'anna.smith', 'bob', 'e1', 'e2', 'anna', 'e3']],
   ['ANNA.SMITH', ['anna.smith']],
   ['anna smith', ['anna.smith', 'e3', 'e2']],
   ['smith', ['hannah', 'anna.smith', 'e3', 'e2']],

@@ -1,5 +1,6 @@
 /**
- * Search among ten million users. Whoever begins with what was typed comes first: by username, then by address, name and last name. An index
+ * Search among ten million users. Whoever begins with what was typed comes first: by username, then by address, name, last name and domain of
+ * the address. An index
  * in that order answers each of these, so that a page costs what it holds, however many users there are and however many match. After them
  * come all others who have the text anywhere (user_part_search.ts), which costs more with every user there is.
  *
@@ -82,7 +83,7 @@ interface Beginning {
 }
 
 /** In the order in which they are shown. */
-const beginningsOf = (q: string, folded: string): Beginning[] => [
+const beginningsOf = (q: string, folded: string, domain = emailKey(q).replace(/^@/, '')): Beginning[] => [
   { column: 'username_key', value: nameKey(q) },
   { column: 'email_key', value: emailKey(q) },
   ...(folded.length > longestBeginning
@@ -91,6 +92,7 @@ const beginningsOf = (q: string, folded: string): Beginning[] => [
         { column: 'full_name', value: folded },
         { column: 'last_name', value: folded },
       ] as const)),
+  ...(domain.length > longestBeginning || domain === '' ? [] : [{ column: 'domain', value: domain } as const]),
 ]
 
 const partSearchOf = ({ pattern }: PartOfText, beginnings: Beginning[]): PartSearch => {
@@ -98,7 +100,14 @@ const partSearchOf = ({ pattern }: PartOfText, beginnings: Beginning[]): PartSea
     const beginning = beginnings.find(({ column }) => column === wanted)
     return beginning ? likeBeginning(beginning.value) : null
   }
-  return { pattern, username: like('username_key'), email: like('email_key'), full_name: like('full_name'), last_name: like('last_name') }
+  return {
+    pattern,
+    username: like('username_key'),
+    email: like('email_key'),
+    full_name: like('full_name'),
+    last_name: like('last_name'),
+    domain: like('domain'),
+  }
 }
 
 /** One more than the limit, if there are so many. `stoppedAt`: there may be more, but too many rows were in vain. */

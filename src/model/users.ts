@@ -169,9 +169,13 @@ export interface PartSearch {
   email: string | null
   full_name: string | null
   last_name: string | null
+  domain: string | null
 }
 
-/** All of them are found by trigrams before they are sorted by id: for patterns that few are like. */
+/**
+ * All of them are found by trigrams before they are sorted by id: for patterns that few are like.
+ * What is left out stands within `coalesce`, since the planner would take its time to estimate each of the patterns.
+ */
 export const searchUserRows = (db: Db, { pattern, ...begins }: PartSearch, after: string | null, limit: number) =>
   db.any<UserRow>(
     plannedAnew(sql`
@@ -179,8 +183,8 @@ export const searchUserRows = (db: Db, { pattern, ...begins }: PartSearch, after
       select user_id
         from user_beginnings
        where search_text like ${pattern}
-         and (username_key like ${begins.username} or email_key like ${begins.email}
-              or full_name like ${begins.full_name} or last_name like ${begins.last_name}) is not true
+         and not coalesce(username_key like ${begins.username} or email_key like ${begins.email} or full_name like ${begins.full_name}
+                          or last_name like ${begins.last_name} or domain like ${begins.domain}, false)
     ), page as (
       select user_id
         from found
@@ -215,9 +219,10 @@ export const walkUserRows = (
       select user_id
         from walked
        where search_text like ${pattern}
-         and (username_key like ${begins.username} or email_key like ${begins.email}
-              or split_part(search_text, E'\\n', -1) like ${begins.full_name}
-              or split_part(split_part(search_text, E'\\n', -1), ' ', -1) like ${begins.last_name}) is not true
+         and not coalesce(username_key like ${begins.username} or email_key like ${begins.email}
+                          or split_part(search_text, E'\\n', -1) like ${begins.full_name}
+                          or split_part(split_part(search_text, E'\\n', -1), ' ', -1) like ${begins.last_name}
+                          or split_part(email_key, '@', 2) like ${begins.domain}, false)
        order by user_id
        limit ${limit}
     )
@@ -236,6 +241,7 @@ export interface UserBeginning {
   email_key: string | null
   full_name: string
   last_name: string
+  domain: string | null
 }
 
 export interface BeginningRange {
@@ -245,11 +251,14 @@ export interface BeginningRange {
   after: { key: string; user_id: string }
 }
 
-/** Those of whom this begins so, in its order. Each reads as many rows of its index as it answers, however many users there are. */
+/**
+ * Those of whom this begins so, in its order. Each reads as many rows of its index as it answers, however many users there are: where an
+ * index is in the order of two columns, a scan begins at the comparison of both, so there may be no other lower bound beside it.
+ */
 export const findBeginnings = {
   username_key: (db: Db, { from, to, after }: BeginningRange, limit: number) =>
     db.any<UserBeginning>(sql`
-      select user_id, username_key, email_key, full_name, last_name
+      select user_id, username_key, email_key, full_name, last_name, domain
         from user_beginnings
        where username_key >= ${from}
          and username_key < ${to}
@@ -258,7 +267,7 @@ export const findBeginnings = {
        limit ${limit}`),
   email_key: (db: Db, { from, to, after }: BeginningRange, limit: number) =>
     db.any<UserBeginning>(sql`
-      select user_id, username_key, email_key, full_name, last_name
+      select user_id, username_key, email_key, full_name, last_name, domain
         from user_beginnings
        where email_key >= ${from}
          and email_key < ${to}
@@ -267,21 +276,27 @@ export const findBeginnings = {
        limit ${limit}`),
   full_name: (db: Db, { from, to, after }: BeginningRange, limit: number) =>
     db.any<UserBeginning>(sql`
-      select user_id, username_key, email_key, full_name, last_name
+      select user_id, username_key, email_key, full_name, last_name, domain
         from user_beginnings
-       where full_name >= ${from}
+       where (full_name, user_id) > (greatest(${from} collate "C", ${after.key}), ${after.user_id}::uuid)
          and full_name < ${to}
-         and (full_name, user_id) > (${after.key}, ${after.user_id}::uuid)
        order by full_name, user_id
        limit ${limit}`),
   last_name: (db: Db, { from, to, after }: BeginningRange, limit: number) =>
     db.any<UserBeginning>(sql`
-      select user_id, username_key, email_key, full_name, last_name
+      select user_id, username_key, email_key, full_name, last_name, domain
         from user_beginnings
-       where last_name >= ${from}
+       where (last_name, user_id) > (greatest(${from} collate "C", ${after.key}), ${after.user_id}::uuid)
          and last_name < ${to}
-         and (last_name, user_id) > (${after.key}, ${after.user_id}::uuid)
        order by last_name, user_id
+       limit ${limit}`),
+  domain: (db: Db, { from, to, after }: BeginningRange, limit: number) =>
+    db.any<UserBeginning>(sql`
+      select user_id, username_key, email_key, full_name, last_name, domain
+        from user_beginnings
+       where (domain, user_id) > (greatest(${from} collate "C", ${after.key}), ${after.user_id}::uuid)
+         and domain < ${to}
+       order by domain, user_id
        limit ${limit}`),
 }
 
