@@ -120,15 +120,22 @@ export interface NewRefreshToken {
 /**
  * Consumes a plain code and stores the first refresh token of its grant where one is wanted, both or neither, and answers what the code said.
  * Undefined, and nothing is changed, when it is consumed, expired, another client's or for another address or verifier, when grant, session or
- * person do not hold, or when the code says anything unusual.
+ * person do not hold, or when the code says anything unusual. The grant's row is held first: whoever ends a grant takes it first too.
  */
 export const redeemPlainCode = (db: Db, code: PlainCode, refresh: NewRefreshToken | undefined, now: Date) =>
   db.maybeOne<{ payload: StoredPayload; granted_scope: string }>(sql`
-    with found as (
+    with held as (
+      select g.grant_id
+        from authorization_codes c
+        join grants g on g.grant_id = c.grant_id
+       where c.code_hash = ${code.code_hash}
+         for key share of g
+    ), found as (
       update authorization_codes c
          set consumed_at = ${now}
-        from grants g, users u
+        from held, grants g, users u
        where c.code_hash = ${code.code_hash}
+         and c.grant_id = held.grant_id
          and c.consumed_at is null
          and c.expires_at > ${now}
          and c.payload ->> 'redirectUri' = ${code.redirect_uri}

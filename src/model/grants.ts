@@ -79,6 +79,14 @@ export const findGrantOfToken = (
        and h.issuer = ${token.issuer}
        and not exists (select from revoked_tokens r where r.jti_hash = ${token.jti_hash})`)
 
+/** Until the transaction ends nobody ends it; whoever is about to write what stands under it begins with this. */
+export const holdGrant = (db: Db, grant_id: string) =>
+  db.maybeOne<{ grant_id: string }>(sql`
+    select grant_id
+      from grants
+     where grant_id = ${grant_id}
+       for key share`)
+
 /** Ends everything that was issued under it. */
 export const revokeGrant = (db: Db, grant_id: string) =>
   db.maybeOne<{ user_id: string; client_id: string }>(sql`

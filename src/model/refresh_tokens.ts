@@ -44,15 +44,25 @@ export const consumeRefreshToken = (db: Db, token_hash: Buffer, now: Date) =>
      where token_hash = ${token_hash}
        and consumed_at is null`)
 
-/** Consumes the old one and stores its successor, both or neither: 1 for the one that did, 0 for everyone who came too late. */
+/**
+ * Consumes the old one and stores its successor, both or neither: 1 for the one that did, 0 for everyone who came too late. The grant's row is held
+ * first, as whoever ends a grant does: the other way round each would wait for the other.
+ */
 export const rotateRefreshToken = (db: Db, old_hash: Buffer, token: RefreshTokenToStore, now: Date) =>
   db.run(sql`
-    with consumed as (
-      update refresh_tokens
+    with held as (
+      select grant_id
+        from grants
+       where grant_id = ${token.grant_id}
+         for key share
+    ), consumed as (
+      update refresh_tokens t
          set consumed_at = ${now}
-       where token_hash = ${old_hash}
-         and consumed_at is null
-      returning grant_id
+        from held
+       where t.token_hash = ${old_hash}
+         and t.consumed_at is null
+         and t.grant_id = held.grant_id
+      returning t.grant_id
     ), kept as (
       update grants
          set expires_at = ${token.expires_at}
@@ -66,12 +76,19 @@ export const rotateRefreshToken = (db: Db, old_hash: Buffer, token: RefreshToken
 /** Consumes the code and stores the first refresh token of its grant, both or neither: 1 for the one that did, 0 for everyone else. */
 export const redeemCodeForRefreshToken = (db: Db, code_hash: Buffer, token: RefreshTokenToStore, now: Date) =>
   db.run(sql`
-    with consumed as (
-      update authorization_codes
+    with held as (
+      select grant_id
+        from grants
+       where grant_id = ${token.grant_id}
+         for key share
+    ), consumed as (
+      update authorization_codes c
          set consumed_at = ${now}
-       where code_hash = ${code_hash}
-         and consumed_at is null
-      returning grant_id
+        from held
+       where c.code_hash = ${code_hash}
+         and c.consumed_at is null
+         and c.grant_id = held.grant_id
+      returning c.grant_id
     ), kept as (
       update grants
          set expires_at = ${token.expires_at}
@@ -115,11 +132,18 @@ export interface PlainRotation {
  */
 export const rotatePlainRefreshToken = (db: Db, rotation: PlainRotation, now: Date) =>
   db.maybeOne<{ payload: StoredPayload; granted_scope: string }>(sql`
-    with found as (
+    with held as (
+      select g.grant_id
+        from refresh_tokens t
+        join grants g on g.grant_id = t.grant_id
+       where t.token_hash = ${rotation.old_hash}
+         for key share of g
+    ), found as (
       update refresh_tokens t
          set consumed_at = ${now}
-        from grants g, users u
+        from held, grants g, users u
        where t.token_hash = ${rotation.old_hash}
+         and t.grant_id = held.grant_id
          and t.consumed_at is null
          and t.expires_at > ${now}
          and not t.payload ?| array['claims', 'resource', 'rar', 'jkt', 'x5t#S256', 'attestationJkt']

@@ -11,7 +11,7 @@ import type { Log } from '#/lib/log.ts'
 import type { Db } from '#/lib/sql.ts'
 import { consumeAuthorizationCode } from '#/model/authorization_codes.ts'
 import { consumeDeviceCode } from '#/model/device_codes.ts'
-import { revokeGrant } from '#/model/grants.ts'
+import { holdGrant, revokeGrant } from '#/model/grants.ts'
 import {
   consumeRefreshToken,
   type RefreshTokenToStore,
@@ -38,6 +38,8 @@ const together = {
   RefreshToken: rotateRefreshToken,
   DeviceCode: (db: Db, hash: Buffer, token: RefreshTokenToStore, now: Date) =>
     db.transaction(async (tx) => {
+      // First, as whoever ends a grant does.
+      await holdGrant(tx, token.grant_id)
       const consumed = await consumeDeviceCode(tx, hash, now)
       if (consumed) await storeRefreshToken(tx, token)
       return consumed
