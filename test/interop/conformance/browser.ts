@@ -122,3 +122,8 @@ export const signOut = (place: Place): Visit[] => [
     ],
   },
 ]
+
+/** The page that asks is kept and left alone: what is at stake is that the browser is not sent anywhere before a person said so. */
+export const askedToSignOut = (place: Place): Visit[] => [
+  { match: `${place.issuer}/oauth2/end-session*`, tasks: [picture('asked whether to sign out', `${place.issuer}/*`)] },
+]

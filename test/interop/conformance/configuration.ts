@@ -1,6 +1,7 @@
 /** What the suite is told about us, one configuration for each profile. Secrets and private keys are made at run time and handed in. */
 import type { JWK } from 'jose'
 import {
+  askedToSignOut,
   declineSignIn,
   errorPage,
   errorPageOrSignIn,
@@ -52,6 +53,7 @@ const oidcOverrides = (place: Place): Overrides => {
     'oidcc-registration-logo-uri': look,
     'oidcc-registration-policy-uri': look,
     'oidcc-registration-tos-uri': look,
+    'oidcc-rp-initiated-logout-no-id-token-hint': { browser: [...signIn(place), ...askedToSignOut(place)] },
   }
 }
 
