@@ -195,6 +195,58 @@ describe('addresses that name nobody', () => {
     })
 })
 
+const storeOf = (passwordRules: object) => `
+apiVersion: signet.dev/v1alpha1
+kind: UserStore
+metadata: {name: default}
+spec: {type: postgres, passwordRules: ${JSON.stringify(passwordRules)}}
+---
+apiVersion: signet.dev/v1alpha1
+kind: AuthServer
+metadata: {name: default}
+spec: {issuerUrl: http://localhost:9000}
+`
+
+describe('the passwordRules of the UserStore', () => {
+  const applied = async (passwordRules: object) => {
+    const answer = await api.call('POST', '/api/v1/apply', storeOf(passwordRules))
+    await api.snapshot.refresh()
+    return answer
+  }
+
+  it('hold for POST /users/{id}/password, which names every mistake', async () => {
+    assert.equal((await applied({ minLength: 14, forbidPersonal: true, history: 2 })).status, 200)
+    const { id } = await create({ username: 'strictly' })
+    const set = (password: string) => api.call<Refusal>('POST', `/api/v1/users/${id}/password`, { password })
+    const refused = await set('strictly')
+    assert.equal(refused.status, 422)
+    assert.deepEqual(refused.body.errors, [
+      { pointer: '/password', detail: 'wants at least 14 characters' },
+      { pointer: '/password', detail: 'contains the username, e-mail address or name' },
+    ])
+    assert.equal((await set('')).status, 422)
+    assert.equal((await set('a long enough one')).status, 204)
+    assert.match((await set('a long enough one')).body.errors[0]?.detail ?? '', /last 2 passwords/)
+    assert.equal((await applied({})).status, 200)
+    assert.equal((await set('eight888')).status, 204)
+  })
+
+  it('are refused when they are none', async () => {
+    for (const [rules, pointer] of [
+      [{ minLength: 4 }, '/spec/passwordRules/minLength'],
+      [{ minLength: 64, maxLength: 32 }, '/spec/passwordRules/maxLength'],
+      [{ history: 11 }, '/spec/passwordRules/history'],
+      [{ minStrength: 5 }, '/spec/passwordRules/minStrength'],
+      [{ maxAge: 'long' }, '/spec/passwordRules/maxAge'],
+      [{ colour: 'red' }, '/spec/passwordRules/colour'],
+    ] as const) {
+      const answer = await applied(rules)
+      assert.equal(answer.status, 422)
+      assert.ok(answer.text.includes(`"${pointer}"`), answer.text)
+    }
+  })
+})
+
 describe('password, sessions and consents', () => {
   it('POST /users/{id}/password refuses a short one and takes a long one', async () => {
     const { id } = await create({ username: 'keyholder' })

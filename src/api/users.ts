@@ -8,6 +8,7 @@ import { Problem } from '#/lib/problem.ts'
 import { listConsents, revokeConsent } from '#/model/consents.ts'
 import { findPassword } from '#/model/passwords.ts'
 import type { Right } from '#/policy/access.ts'
+import { passwordRulesOf } from '#/resources/password_rules.ts'
 import type { ApiCaller } from './authenticate.ts'
 import type { ApiDeps } from './deps.ts'
 import { type Endpoint, endpoint, json, mergePatch } from './endpoint.ts'
@@ -197,11 +198,14 @@ export const users = ({ db, snapshot, passwords }: ApiDeps): Endpoint[] => {
       summary: 'Set the password of a user; their sessions end',
       access: 'signed_in',
       params: idParams,
-      body: { schema: z.strictObject({ password: z.string().min(1).max(1024) }), contentTypes: [json] },
-      answers: { 204: { description: 'Set.' } },
-      handle: async ({ params: { id }, body: { password }, caller, change, now }) => {
+      body: { schema: z.strictObject({ password: z.string().max(1024) }), contentTypes: [json] },
+      answers: {
+        204: { description: 'Set.' },
+        422: { description: 'It is not as the rules of the UserStore want it: `errors` names every mistake.' },
+      },
+      handle: async ({ params: { id }, body: { password }, caller, http, change, now }) => {
         const user = await findFor(caller, id, { verb: 'update', kind: 'credentials' })
-        await setPassword({ db, passwords }, user.id, password, change, now)
+        await setPassword({ db, passwords }, user.id, password, { ...change, rules: passwordRulesOf(snapshot, http.authServer) }, now)
         return {}
       },
     }),

@@ -18,7 +18,7 @@ export interface FirstStartOptions {
 /** Makes what the first start makes, and sees to it that the owner of DATA_DIR has a token for the command line. Nothing happens the second time. */
 export const firstStart = async ({ settings, databaseUrl, dataDir, clock, rootSecret }: FirstStartOptions): Promise<FirstStart> => {
   const db = openDatabase({ url: databaseUrl, max: 2 })
-  const passwords = openPasswordHasher()
+  const passwords = openPasswordHasher({ breachedPasswordsDir: settings.BREACHED_PASSWORDS_DIR })
   try {
     const first = await applyFirstStart({ db, rootSecret, passwords, settings }, clock())
     // In a new database the token of the folder is made anew; one that was revoked since stays revoked.

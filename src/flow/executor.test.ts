@@ -4,6 +4,7 @@ import { after, before, test } from 'node:test'
 import fc from 'fast-check'
 import { openPasswordHasher, setPassword } from '#/identity/passwords.ts'
 import { createUser } from '#/identity/users.ts'
+import { defaultPasswordRules } from '#/kinds/user_store.ts'
 import { openLog } from '#/lib/log.ts'
 import { Problem } from '#/lib/problem.ts'
 import { type FreshDatabase, freshDatabase } from '../../test/support/database.ts'
@@ -24,7 +25,7 @@ before(async () => {
   deps = { db: fresh.db, log: openLog('silent'), clock: () => now, passwords }
   for (const username of ['ann', 'bob']) {
     const { id } = await createUser(fresh.db, { username }, { actor: 'test' }, now)
-    await setPassword({ db: fresh.db, passwords }, id, `${secret} of ${username}`, { actor: 'test' }, now)
+    await setPassword({ db: fresh.db, passwords }, id, `${secret} of ${username}`, { actor: 'test', rules: defaultPasswordRules }, now)
   }
 })
 after(async () => {

@@ -29,5 +29,7 @@ export interface AccountConsents extends PortalPage {
 }
 
 export interface AccountPassword extends PortalPage {
+  /** Characters a new password has at least. */
+  min_length: number
   mistakes: { field: string; text: string }[]
 }

@@ -6,6 +6,7 @@ import { fastify } from 'fastify'
 import { openPasswordHasher, setPassword } from '#/identity/passwords.ts'
 import { listSessions } from '#/identity/sessions.ts'
 import { createUser, updateUser } from '#/identity/users.ts'
+import { defaultPasswordRules } from '#/kinds/user_store.ts'
 import { type AuthServerRef, setCaller } from '#/lib/http.ts'
 import { openLog } from '#/lib/log.ts'
 import { sql } from '#/lib/sql.ts'
@@ -41,9 +42,9 @@ before(async () => {
   authServer = { namespace: 'default', name: 'default', issuerUrl: site, pathPrefix: '', displayName: 'Harbour ID' }
   const by = { actor: 'test' }
   ann = (await createUser(db, { username: 'ann', email: 'ann@example.com', name: 'Ann Archer' }, by, clock)).id
-  await setPassword({ db, passwords }, ann, password, by, clock)
+  await setPassword({ db, passwords }, ann, password, { ...by, rules: defaultPasswordRules }, clock)
   const bob = await createUser(db, { username: 'bob' }, by, clock)
-  await setPassword({ db, passwords }, bob.id, password, by, clock)
+  await setPassword({ db, passwords }, bob.id, password, { ...by, rules: defaultPasswordRules }, clock)
   stop = async () => {
     server.closeAllConnections()
     await new Promise((done) => server.close(done))

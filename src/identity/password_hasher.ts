@@ -8,6 +8,9 @@
 import { availableParallelism } from 'node:os'
 import { Problem } from '#/lib/problem.ts'
 import { openFailureTime } from './failure_time.ts'
+import { isImpossible, type Strength } from '#/policy/password_rules.ts'
+import { openBreachedPasswords } from './breached_passwords.ts'
+import { openPasswordStrength } from './password_strength.ts'
 import { argon2, hashArgon2id } from './schemes/argon2.ts'
 import type { StoredHash } from './schemes/scheme.ts'
 import { openSchemeThreads } from './schemes/threads.ts'
@@ -28,6 +31,10 @@ export interface PasswordHasher {
   learn(stored: readonly string[]): Promise<void>
   /** Takes as long as `verify`, so that timing does not tell which names exist. */
   verifyNobody(plain: string): Promise<void>
+  /** How hard it is to guess, in a thread of its own; `words` are easy for this person. Throws Problem `unavailable` when too many wait. */
+  strength(plain: string, words: readonly string[]): Promise<Strength>
+  /** Whether it stands in the list of those that leaked; false without a list. Throws UnreadableList. */
+  isBreached(plain: string): Promise<boolean>
   /** Ends its threads. */
   close(): Promise<void>
 }
@@ -37,19 +44,15 @@ export interface PasswordHasherOptions {
   concurrency?: number | undefined
   /** Requests that wait at most. */
   queueLimit?: number | undefined
+  /** Folder of the list of passwords that leaked. */
+  breachedPasswordsDir?: string | undefined
 }
-
-/** Bytes (UTF-8) of a password at most, so that nobody sends a novel to be hashed. */
-export const longestPassword = 1_024
 
 /** Whoever would wait longer is told at once. */
 const longestWaitMs = 8_000
 
 /** What a person typed in the form that is hashed: how a keyboard composes letters and blanks does not matter (RFC 8265 section 4.2). */
 const prepare = (plain: string): string => plain.normalize('NFC').replace(/\p{Zs}/gu, ' ')
-
-/** Refused before anything is computed. Implementations in C end a password at NUL, so a longer one would equal a shorter one. */
-const isImpossible = (plain: string): boolean => plain.length === 0 || plain.includes('\0') || Buffer.byteLength(plain) > longestPassword
 
 /** A hash like ours that no password has: its salt and tag are not of this world, its costs are. */
 const nobody = async () => argon2.parse(await hashArgon2id('nobody'))
@@ -60,8 +63,11 @@ const threads = () => Math.max(1, Number(process.env.UV_THREADPOOL_SIZE ?? 4) - 
 export const openPasswordHasher = ({
   concurrency = Math.min(availableParallelism(), threads()),
   queueLimit = 64 * concurrency,
+  breachedPasswordsDir,
 }: PasswordHasherOptions = {}): PasswordHasher => {
   const schemeThreads = openSchemeThreads(concurrency)
+  const strength = openPasswordStrength()
+  const breached = breachedPasswordsDir === undefined ? undefined : openBreachedPasswords(breachedPasswordsDir)
   const waiting: (() => void)[] = []
   let running = 0
   /** What one takes, in milliseconds, as of late. */
@@ -153,6 +159,10 @@ export const openPasswordHasher = ({
         if (hash && !hash.isCurrent && !failures.isKnown(hash.form)) await turn(() => verifyImported(hash, stored, 'nobody'))
       }
     },
-    close: () => schemeThreads.close(),
+    strength: strength.estimate,
+    isBreached: async (plain) => (await breached?.has(prepare(plain))) ?? false,
+    close: async () => {
+      await Promise.all([schemeThreads.close(), strength.close()])
+    },
   }
 }

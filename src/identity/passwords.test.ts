@@ -1,14 +1,19 @@
 import assert from 'node:assert/strict'
+import { hash } from 'node:crypto'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { defaultPasswordRules, passwordRules } from '#/kinds/user_store.ts'
 import { Problem } from '#/lib/problem.ts'
 import { type Database, sql } from '#/lib/sql.ts'
 import { type FreshDatabase, freshDatabase } from '../../test/support/database.ts'
-import { checkPassword, importPasswordHash, openPasswordHasher, setPassword } from './passwords.ts'
+import { checkPassword, importPasswordHash, openPasswordHasher, passwordExpired, setPassword, UnfitPassword } from './passwords.ts'
 import { createSession, findSession } from './sessions.ts'
 import { openPostgresStore } from './stores/postgres.ts'
 import { createUser, updateUser } from './users.ts'
 
-const by = { actor: 'tester' }
+const by = { actor: 'tester', rules: defaultPasswordRules }
 const now = new Date('2026-01-02T03:04:05.678Z')
 const passwords = openPasswordHasher()
 let fresh: FreshDatabase
@@ -108,4 +113,100 @@ test('the store postgres finds, authenticates and knows groups', async () => {
   assert.deepEqual(await store.get(user.id), user)
   assert.deepEqual(await store.authenticate('anna', 'correct horse'), user)
   assert.deepEqual(await store.groups(user), [])
+})
+
+const codes = async (setting: Promise<void>) => {
+  try {
+    await setting
+    return []
+  } catch (error) {
+    assert.ok(error instanceof UnfitPassword, String(error))
+    assert.ok(error.errors.every(({ pointer }) => pointer === '/password'))
+    assert.equal(error.errors.length, error.mistakes.length)
+    return error.mistakes.map(({ code }) => code)
+  }
+}
+
+test('every mistake is named at once, and nothing has changed', async () => {
+  const { id } = await createUser(db, { username: 'mistaken', name: 'Mira Staken' }, by, now)
+  const rules = passwordRules.parse({ minLength: 12, minStrength: 3, forbidPersonal: true })
+  assert.deepEqual(await codes(setPassword(deps(), id, 'mira1234', { ...by, rules }, now)), [
+    'password_too_short',
+    'password_personal',
+    'password_weak',
+  ])
+  assert.equal(await storedHash(id), undefined)
+  assert.deepEqual(await codes(setPassword(deps(), id, 'violet otters juggle', { ...by, rules }, now)), [])
+})
+
+const historyOf = (user_id: string) => db.any(sql`select hash from password_history where user_id = ${user_id}`)
+
+test('of the last three passwords none is taken again, and only as many hashes are kept as that needs', async () => {
+  const { id } = await createUser(db, { username: 'forgetful' }, by, now)
+  const set = (plain: string, history = 3) => codes(setPassword(deps(), id, plain, { ...by, rules: passwordRules.parse({ history }) }, now))
+  for (const plain of ['first password', 'second password', 'third password']) assert.deepEqual(await set(plain), [])
+  for (const plain of ['first password', 'second password', 'third password']) assert.deepEqual(await set(plain), ['password_reused'])
+  assert.deepEqual(await set('fourth password'), [])
+  assert.equal((await historyOf(id)).length, 2)
+  assert.deepEqual(await set('first password'), [])
+  assert.deepEqual(await set('third password'), ['password_reused'])
+  assert.deepEqual(await set('fifth password', 1), [])
+  assert.deepEqual(await historyOf(id), [])
+  assert.deepEqual(await set('fifth password', 1), ['password_reused'])
+  assert.deepEqual(await set('fifth password', 0), [])
+})
+
+test('earlier passwords go with the person, and when they become a program', async () => {
+  const { id } = await createUser(db, { username: 'leaver' }, by, now)
+  const rules = passwordRules.parse({ history: 10 })
+  const set = (plain: string) => setPassword(deps(), id, plain, { ...by, rules }, now)
+  await set('first password')
+  await set('second password')
+  assert.equal((await historyOf(id)).length, 1)
+  await updateUser(db, id, { serviceAccount: true }, by, now)
+  assert.deepEqual(await historyOf(id), [])
+  await updateUser(db, id, { serviceAccount: false }, by, now)
+  await set('third password')
+  await set('fourth password')
+  await db.run(sql`delete from users where user_id = ${id}`)
+  assert.deepEqual(await historyOf(id), [])
+})
+
+test('a password that has leaked is refused; a list that can not be read refuses all, and is one event', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'signet-breached-'))
+  const digest = hash('sha1', 'correct horse', 'hex').toUpperCase()
+  writeFileSync(join(folder, digest.slice(0, 5)), `${digest.slice(5)}:12`)
+  const judging = openPasswordHasher({ breachedPasswordsDir: folder })
+  try {
+    const { id } = await createUser(db, { username: 'leaked' }, by, now)
+    const set = (plain: string, rules = defaultPasswordRules) => setPassword({ db, passwords: judging }, id, plain, { ...by, rules }, now)
+    assert.deepEqual(await codes(set('correct horse')), ['password_breached'])
+    await set('correct horse', passwordRules.parse({ breached: false }))
+    await set('violet otters juggle')
+    rmSync(folder, { recursive: true })
+    for (const plain of ['violet otters', 'correct horse'])
+      await assert.rejects(
+        set(plain),
+        (error) => error instanceof Problem && error.code === 'unavailable' && !error.detail.includes(folder),
+      )
+    const events = await db.any<{ text: string }>(sql`
+      select events::text as text from events where action = 'configuration.error' and target_name = 'BREACHED_PASSWORDS_DIR'`)
+    assert.equal(events.length, 1)
+    assert.ok(!events[0]?.text.includes('otters'))
+    assert.equal((await checkPassword({ db, passwords: judging }, 'leaked', 'violet otters juggle'))?.id, id)
+  } finally {
+    await judging.close()
+    rmSync(folder, { recursive: true, force: true })
+  }
+})
+
+test('a password expires, and who has none has nothing to renew', async () => {
+  const { id } = await createUser(db, { username: 'old' }, by, now)
+  const rules = passwordRules.parse({ maxAge: '720h' })
+  const later = new Date(now.getTime() + 720 * 3_600_000)
+  assert.equal(await passwordExpired(db, { id }, rules, later), false)
+  await setPassword(deps(), id, 'correct horse', by, now)
+  assert.equal(await passwordExpired(db, { id }, rules, new Date(later.getTime() - 1)), false)
+  assert.equal(await passwordExpired(db, { id }, rules, later), true)
+  assert.equal(await passwordExpired(db, { id }, defaultPasswordRules, later), false)
 })

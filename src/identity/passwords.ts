@@ -1,15 +1,19 @@
 /** Passwords of users: set, checked, imported. Hashing happens outside of transactions, so that none is held open for it. */
 import { Problem } from '#/lib/problem.ts'
 import type { Db } from '#/lib/sql.ts'
+import { keepPassword, trimPasswordHistory } from '#/model/password_history.ts'
 import { findPassword, listImportedHashes, replacePasswordHash, storePassword } from '#/model/passwords.ts'
 import { lockUserRow } from '#/model/users.ts'
+import { isExpired, type PasswordRules } from '#/policy/password_rules.ts'
 import { type Change, recordChange } from './change.ts'
-import { longestPassword, type PasswordHasher } from './password_hasher.ts'
+import { checkNewPassword } from './new_password.ts'
+import type { PasswordHasher } from './password_hasher.ts'
 import { endSessionsOf } from './sessions.ts'
 import { parseStoredHash } from './stored_hash.ts'
 import type { User } from './user.ts'
 import { findUser, findUserByLogin } from './users.ts'
 
+export { checkNewPassword, UnfitPassword } from './new_password.ts'
 export { openPasswordHasher, type PasswordHasher } from './password_hasher.ts'
 
 export interface PasswordDeps {
@@ -17,41 +21,32 @@ export interface PasswordDeps {
   passwords: PasswordHasher
 }
 
-const shortestPassword = 8
-
-/** Throws Problem `invalid` for what can not become a password. */
-export const checkNewPassword = (plain: unknown, pointer = '/password'): string => {
-  const detail =
-    typeof plain !== 'string'
-      ? 'wants a text'
-      : [...plain].length < shortestPassword
-        ? `wants at least ${shortestPassword} characters`
-        : Buffer.byteLength(plain) > longestPassword
-          ? `has more than ${longestPassword} bytes`
-          : plain.includes('\0')
-            ? 'has a character NUL'
-            : undefined
-  if (detail || typeof plain !== 'string') throw new Problem('invalid', { errors: [{ pointer, detail: detail ?? '' }] })
-  return plain
-}
-
 export interface PasswordChange extends Change {
   /** The session in which a person changes their own; all others end. */
   keepSession?: string | undefined
 }
 
-/** Sets a password and ends the user's sessions. Throws Problem `not_found`, `invalid` (also for service accounts), `unavailable`. */
+/** What may become a password: the rules of the UserStore the person lives in. */
+export interface NewPassword extends PasswordChange {
+  rules: PasswordRules
+}
+
+/**
+ * Sets a password and ends the user's sessions: the one door. Throws UnfitPassword with every mistake, Problem `not_found`, `invalid` (for
+ * service accounts), `unavailable`.
+ */
 export const setPassword = async (
   { db, passwords }: PasswordDeps,
   user_id: string,
   plain: string,
-  change: PasswordChange,
+  { rules, ...change }: NewPassword,
   now: Date,
 ): Promise<void> => {
-  checkNewPassword(plain)
-  await findPerson(db, user_id)
+  const user = await findPerson(db, user_id)
+  await checkNewPassword({ db, passwords }, { plain, rules, person: user, user_id }, now)
   const hash = await passwords.hash(plain)
-  await writePassword(db, user_id, hash, change, now)
+  // Of the last N that can not be taken again, one is the present one.
+  await writePassword(db, user_id, hash, { ...change, keep: Math.max(0, rules.history - 1) }, now)
 }
 
 /** Stores what another system stored (`src/identity/schemes/` says which forms). Throws Problem `invalid` for a form or cost that is not taken, `not_found`. */
@@ -68,10 +63,13 @@ const findPerson = async (db: Db, user_id: string): Promise<User> => {
   return user
 }
 
-const writePassword = (db: Db, user_id: string, hash: string, change: PasswordChange, now: Date): Promise<void> =>
+/** `keep`: how many earlier ones are remembered; absent: those that are, and none is added. */
+const writePassword = (db: Db, user_id: string, hash: string, { keep, ...change }: PasswordChange & { keep?: number }, now: Date) =>
   db.transaction(async (tx) => {
     await lockUserRow(tx, user_id)
     const { username } = await findPerson(tx, user_id)
+    if (keep) await keepPassword(tx, user_id, now)
+    if (keep !== undefined) await trimPasswordHistory(tx, user_id, keep)
     await storePassword(tx, user_id, hash, now)
     await recordChange(tx, change, { action: 'user.password_changed', target: { kind: 'User', name: username } }, now)
     await endSessionsOf(tx, user_id, change, now, change.keepSession)
@@ -97,6 +95,13 @@ export const checkPassword = async ({ db, passwords }: PasswordDeps, login: stri
 /** To be called at the start: a failed sign-in takes as long as one with the dearest hash that is stored. */
 export const learnImportedHashes = async ({ db, passwords }: PasswordDeps): Promise<void> =>
   passwords.learn((await listImportedHashes(db)).map(({ hash }) => hash))
+
+/** Whether a person must choose a new password before they go on. False for who has none. */
+export const passwordExpired = async (db: Db, user: { id: string }, rules: PasswordRules, now: Date): Promise<boolean> => {
+  if (rules.maxAge === undefined) return false
+  const stored = await findPassword(db, user.id)
+  return stored !== undefined && isExpired(stored.changed_at, rules, now)
+}
 
 /** Not now is as good as now: a full queue does not keep a person out. */
 const rehashPassword = async ({ db, passwords }: PasswordDeps, user_id: string, from: string, plain: string): Promise<void> => {

@@ -9,6 +9,7 @@ import type { Db } from '#/lib/sql.ts'
 import { isUuid, uuidv7 } from '#/lib/uuid.ts'
 import { deleteMemberships, insertMemberships, listGroupIdsOfUser, lockMembership } from '#/model/group_members.ts'
 import { bumpGroups } from '#/model/groups.ts'
+import { trimPasswordHistory } from '#/model/password_history.ts'
 import { deletePassword, storePassword } from '#/model/passwords.ts'
 import {
   deleteUserRow,
@@ -223,7 +224,10 @@ const storeUser = async (
   if (gained.length) await insertMemberships(tx, current.id, gained)
   if (lost.length) await deleteMemberships(tx, current.id, lost)
   if (gained.length + lost.length) await bumpGroups(tx, [...gained, ...lost], now)
-  if (fields.serviceAccount && !current.serviceAccount) await deletePassword(tx, current.id)
+  if (fields.serviceAccount && !current.serviceAccount) {
+    await deletePassword(tx, current.id)
+    await trimPasswordHistory(tx, current.id, 0)
+  }
   if ((current.active && !fields.active) || (fields.serviceAccount && !current.serviceAccount))
     await endSessionsOf(tx, current.id, replacement, now)
   const updated = await getUser(tx, current.id)

@@ -85,6 +85,11 @@ export const settingsTable = {
   CERTS_DIR: row(text, undefined, 'Folder of certificates.'),
   TEMPLATES_DIR: row(text, undefined, 'Folder of templates that replace ours, file by file.'),
   MEDIA_DIR: row(text, undefined, 'Folder of uploaded pictures. Default: DATA_DIR/media.'),
+  BREACHED_PASSWORDS_DIR: row(
+    text,
+    undefined,
+    'Folder of a list of passwords that have leaked, which none may be: files named for the first five hex digits of a SHA-1 in capitals (`21BD1` or `21BD1.txt`), with lines `SUFFIX:COUNT`. While it can not be read, no password can be set. Unset: none is refused for that.',
+  ),
   TLS_PORT: row(port, undefined, 'Port of the HTTPS listener. Unset: none.'),
   SMTP_URL: row(urlOf('smtp:', 'smtps:'), undefined, 'Server that takes our mail.'),
   MAIL_FROM: row(text, undefined, 'Sender of our mail.'),

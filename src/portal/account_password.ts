@@ -1,8 +1,9 @@
 /** A person changes their password: the old one is asked, counted like a sign-in, and every other session ends. */
 import { addFailure, findLockOut, passwordCounters } from '#/flow/failures.ts'
-import { checkNewPassword, checkPassword, type PasswordDeps, setPassword } from '#/identity/passwords.ts'
-import { Problem } from '#/lib/problem.ts'
+import { checkPassword, setPassword, UnfitPassword } from '#/identity/passwords.ts'
+import { passwordRulesOf } from '#/resources/password_rules.ts'
 import { changeOf, type Person } from './person.ts'
+import type { PortalDeps } from './routes.ts'
 
 interface Mistake {
   field: string
@@ -23,7 +24,7 @@ const refused = (field: string, key: string, rest: { retryAfter?: number; values
 }
 
 export const changePassword = async (
-  deps: PasswordDeps,
+  deps: Pick<PortalDeps, 'db' | 'passwords' | 'snapshot'>,
   person: Person,
   { currentPassword = '', password = '', passwordRepeat = '' }: Readonly<Record<string, string>>,
   now: Date,
@@ -31,8 +32,6 @@ export const changePassword = async (
   const { user, uid } = person.session
   if (currentPassword === '') return refused('currentPassword', 'mistake.password_required')
   if (password !== passwordRepeat) return refused('passwordRepeat', 'mistake.password_repeat')
-  const unfit = unfitness(password)
-  if (unfit) return refused('password', 'mistake.password_unfit')
   if (password === currentPassword) return refused('password', 'mistake.password_same')
   const counted = passwordCounters({ username: user.username, network: person.network })
   const before = await findLockOut(deps.db, counted, now)
@@ -44,16 +43,13 @@ export const changePassword = async (
   }
   const after = await findLockOut(deps.db, counted, now)
   if (after !== undefined) return refused('currentPassword', 'mistake.locked_out', { retryAfter: after })
-  await setPassword(deps, user.id, password, { ...changeOf(person), keepSession: uid }, now)
-  return { kind: 'changed' }
-}
-
-const unfitness = (plain: string): Problem | undefined => {
+  const rules = passwordRulesOf(deps.snapshot, person.authServer)
   try {
-    checkNewPassword(plain)
-    return undefined
+    // Only now: what it answers tells of earlier passwords, so whoever found a session open must not hear it.
+    await setPassword(deps, user.id, password, { ...changeOf(person), keepSession: uid, rules }, now)
   } catch (error) {
-    if (error instanceof Problem) return error
-    throw error
+    if (!(error instanceof UnfitPassword)) throw error
+    return { kind: 'refused', mistakes: error.mistakes.map(({ code, values }) => ({ field: 'password', key: `mistake.${code}`, values })) }
   }
+  return { kind: 'changed' }
 }

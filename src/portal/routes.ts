@@ -15,6 +15,7 @@ import { Problem } from '#/lib/problem.ts'
 import { toProblem } from '#/lib/problem_document.ts'
 import { logProblem, setRetryAfter } from '#/lib/problem_reply.ts'
 import type { Db } from '#/lib/sql.ts'
+import { passwordRulesOf } from '#/resources/password_rules.ts'
 import type { Snapshot } from '#/resources/snapshot.ts'
 import { changePassword } from './account_password.ts'
 import { listApplications } from './applications.ts'
@@ -116,8 +117,12 @@ export const portalRoutes =
     )
     post('/account/consents', ({ person, body, now }) => withdrawConsent(deps, person, body, now))
 
+    const passwordForm = ({ authServer }: Person, mistakes: { field: string; text: string }[]) => ({
+      mistakes,
+      min_length: passwordRulesOf(deps.snapshot, authServer).minLength,
+    })
     page('/account/password', async (person, request, reply) =>
-      show(request, reply, person, { name: 'account_password', variables: { mistakes: [] } }),
+      show(request, reply, person, { name: 'account_password', variables: passwordForm(person, []) }),
     )
     post('/account/password', async ({ person, body, request, reply, now }) => {
       const changed = await changePassword(deps, person, body, now)
@@ -125,7 +130,7 @@ export const portalRoutes =
       if (changed.retryAfter !== undefined) reply.header('retry-after', String(changed.retryAfter))
       reply.code(changed.retryAfter === undefined ? 400 : 429)
       const mistakes = changed.mistakes.map(({ field, key, values }) => ({ field, text: deps.pages.text(person.locales, key, values) }))
-      show(request, reply, person, { name: 'account_password', variables: { mistakes } })
+      show(request, reply, person, { name: 'account_password', variables: passwordForm(person, mistakes) })
       return undefined
     })
 

@@ -3,6 +3,7 @@ import { createToken, unlimited } from '#/identity/api_tokens.ts'
 import { type PasswordHasher, setPassword } from '#/identity/passwords.ts'
 import { findUserByLogin } from '#/identity/users.ts'
 import { apiVersion } from '#/kinds/kind.ts'
+import { defaultPasswordRules } from '#/kinds/user_store.ts'
 import type { Settings } from '#/lib/config.ts'
 import { randomToken } from '#/lib/crypto.ts'
 import { Secret } from '#/lib/secret.ts'
@@ -70,7 +71,8 @@ export const applyFirstStart = ({ db, rootSecret, passwords, settings }: FirstSt
     const made = settings.BOOTSTRAP_PASSWORD ? undefined : new Secret(randomToken(18))
     const admin = await findUserByLogin(tx, 'admin')
     const password = settings.BOOTSTRAP_PASSWORD ?? made
-    if (admin && password) await setPassword({ db: tx, passwords }, admin.id, password.reveal(), { actor }, now)
+    if (admin && password)
+      await setPassword({ db: tx, passwords }, admin.id, password.reveal(), { actor, rules: defaultPasswordRules }, now)
     if (settings.BOOTSTRAP_TOKEN)
       await createToken(tx, { name: 'bootstrap', user_id: null, scope: unlimited, expires_at: null, token: settings.BOOTSTRAP_TOKEN }, now)
     return { made: true, password: made }

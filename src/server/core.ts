@@ -27,7 +27,7 @@ export const coreRoutes =
 
 /** All of it in one Fastify instance. It never listens: the router hands it what is its own. */
 export const openCore = async (open: Omit<CoreDeps, 'passwords'>): Promise<Part> => {
-  const passwords = openPasswordHasher()
+  const passwords = openPasswordHasher({ breachedPasswordsDir: open.settings.BREACHED_PASSWORDS_DIR })
   const deps = { ...open, passwords }
   const app = fastify({
     logger: false,

@@ -143,7 +143,7 @@ export const startServer = async ({
       import('#/resources/first_start.ts'),
       import('#/identity/passwords.ts'),
     ])
-    const passwords = openPasswordHasher()
+    const passwords = openPasswordHasher({ breachedPasswordsDir: settings.BREACHED_PASSWORDS_DIR })
     try {
       return await applyFirstStart({ db, rootSecret, passwords, settings }, clock())
     } finally {

@@ -76,7 +76,7 @@ const samples: { [Name in PageName]: PageVariables[Name] } = {
     ],
   },
   account_consents: { ...frame, consents: [{ id: 'a', client: 'Harbour Wiki', scopes: ['know who you are'], createdAt: then }] },
-  account_password: { ...frame, mistakes: [{ field: 'currentPassword', text: 'This is not your password.' }] },
+  account_password: { ...frame, min_length: 8, mistakes: [{ field: 'currentPassword', text: 'This is not your password.' }] },
 }
 
 const render = <Name extends PageName>(name: Name, options: PageOptions): Page => pages.render(name, samples[name], options)
