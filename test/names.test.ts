@@ -62,6 +62,11 @@ test('a task stands in the file of its name and is in the table', async () => {
   assert.deepEqual(modulesIn('src/worker/tasks'), tasks)
 })
 
+test('a second factor stands in the file of its type and is in the table', async () => {
+  const factors = Object.keys(await table('src/identity/factors/index.ts', 'factors')).sort()
+  assert.deepEqual(modulesIn('src/identity/factors'), factors)
+})
+
 const migrations = readdirSync(join(root, 'migrations')).sort()
 
 test('migrations are numbered without a gap, and each begins by saying what it is and what it locks', () => {

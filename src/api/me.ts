@@ -1,8 +1,10 @@
 import { z } from 'zod'
+import { listFactors } from '#/identity/authenticators.ts'
 import { getSession } from './authenticate.ts'
 import type { ApiDeps } from './deps.ts'
 import { type Endpoint, endpoint } from './endpoint.ts'
-import { shownUser, userSchema } from './users.ts'
+import { listOf } from './list.ts'
+import { factorSchema, shownUser, userSchema } from './users.ts'
 
 const meSchema = userSchema.extend({
   session: z.strictObject({
@@ -13,7 +15,7 @@ const meSchema = userSchema.extend({
 })
 
 /** The person at the browser. */
-export const me = (_: ApiDeps): Endpoint[] => [
+export const me = ({ db }: ApiDeps): Endpoint[] => [
   endpoint({
     method: 'GET',
     path: '/v1/me',
@@ -28,5 +30,17 @@ export const me = (_: ApiDeps): Endpoint[] => [
       const { user, acr, amr, auth_time } = getSession(caller)
       return { body: { ...shownUser(user), session: { acr, amr, authTime: new Date(auth_time * 1_000) } } }
     },
+  }),
+  endpoint({
+    method: 'GET',
+    path: '/v1/me/factors',
+    tag: 'me',
+    summary: 'List the second factors and passkeys of who is signed in',
+    access: 'session',
+    answers: {
+      200: { description: 'All of them, the oldest first.', schema: listOf(factorSchema) },
+      401: { description: 'Nobody is signed in in this browser.' },
+    },
+    handle: async ({ caller }) => ({ body: { items: await listFactors(db, getSession(caller).user.id), next: null } }),
   }),
 ]

@@ -1,10 +1,12 @@
 import { z } from 'zod'
+import { listFactors, removeFactor } from '#/identity/authenticators.ts'
 import { recordChange } from '#/identity/change.ts'
 import { setPassword } from '#/identity/passwords.ts'
 import { endSession, endSessionsOf, listSessions } from '#/identity/sessions.ts'
 import { userFields } from '#/identity/user_fields.ts'
 import { createUser, deleteUser, findUser, listUsers, type User, updateUser } from '#/identity/users.ts'
 import { Problem } from '#/lib/problem.ts'
+import { factorTypes } from '#/model/authenticators.ts'
 import { listConsents, revokeConsent } from '#/model/consents.ts'
 import { findPassword } from '#/model/passwords.ts'
 import type { Right } from '#/policy/access.ts'
@@ -46,13 +48,15 @@ const sessionSchema = z.strictObject({
   expiresAt: z.iso.datetime(),
 })
 
-const credentialSchema = z.strictObject({
+export const factorSchema = z.strictObject({
   id: z.string(),
-  type: z.enum(['password', 'totp', 'static', 'webauthn', 'email']),
-  name: text,
+  type: z.enum(factorTypes),
+  name: text.describe('As the person calls it.'),
   createdAt: z.iso.datetime(),
   lastUsedAt: z.iso.datetime().nullable(),
 })
+
+const credentialSchema = factorSchema.extend({ type: z.enum(['password', ...factorTypes]) })
 
 const consentSchema = z.strictObject({
   id: z.uuid(),
@@ -221,7 +225,23 @@ export const users = ({ db, snapshot, passwords }: ApiDeps): Endpoint[] => {
         const user = await findFor(caller, id, { verb: 'list', kind: 'credentials' })
         const password = await findPassword(db, user.id)
         const items = password ? [{ id: 'password', type: 'password', name: null, createdAt: password.changed_at, lastUsedAt: null }] : []
-        return { body: { items, next: null } }
+        return { body: { items: [...items, ...(await listFactors(db, user.id))], next: null } }
+      },
+    }),
+    endpoint({
+      method: 'DELETE',
+      path: '/v1/users/{id}/credentials/{credential}',
+      tag,
+      summary: 'Take a second factor or passkey from a user',
+      access: { verb: 'delete', kind: 'credentials' },
+      params: idParams.extend({ credential: z.string().min(1).max(100) }),
+      answers: { 204: { description: 'It proves nothing any more.' }, 409: { description: 'A password is replaced, not removed.' } },
+      handle: async ({ params: { id, credential }, caller, change, now }) => {
+        const user = await findFor(caller, id, { verb: 'delete', kind: 'credentials' })
+        if (credential === 'password') throw new Problem('conflict', { detail: 'a password is replaced, not removed' })
+        const removed = await removeFactor(db, { user_id: user.id, username: user.username, id: credential }, change, now)
+        if (!removed) throw new Problem('not_found')
+        return {}
       },
     }),
     endpoint({

@@ -7,6 +7,7 @@ import { changesBetween } from '#/events/changes.ts'
 import { Problem } from '#/lib/problem.ts'
 import type { Db } from '#/lib/sql.ts'
 import { isUuid, uuidv7 } from '#/lib/uuid.ts'
+import { deleteAuthenticatorsOfUser } from '#/model/authenticators.ts'
 import { deleteMemberships, insertMemberships, listGroupIdsOfUser, lockMembership } from '#/model/group_members.ts'
 import { bumpGroups } from '#/model/groups.ts'
 import { trimPasswordHistory } from '#/model/password_history.ts'
@@ -227,6 +228,7 @@ const storeUser = async (
   if (fields.serviceAccount && !current.serviceAccount) {
     await deletePassword(tx, current.id)
     await trimPasswordHistory(tx, current.id, 0)
+    await deleteAuthenticatorsOfUser(tx, current.id)
   }
   if ((current.active && !fields.active) || (fields.serviceAccount && !current.serviceAccount))
     await endSessionsOf(tx, current.id, replacement, now)

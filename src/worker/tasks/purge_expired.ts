@@ -4,6 +4,7 @@ import { purgeApiTokens } from '#/model/api_tokens.ts'
 import { purgeAuthorizationCodes } from '#/model/authorization_codes.ts'
 import { purgeCredentials } from '#/model/client_credentials.ts'
 import { purgeDeviceCodes } from '#/model/device_codes.ts'
+import { purgeEmailCodes } from '#/model/email_codes.ts'
 import { purgeFailedSignIns } from '#/model/failed_sign_ins.ts'
 import { purgeFlowAttempts } from '#/model/flow_attempts.ts'
 import { purgeGrants } from '#/model/grants.ts'
@@ -41,6 +42,7 @@ const purges: Record<string, Purge> = {
     purgeRegisteredClients(db, { neverSince: daysBefore(now, 7), notSince: daysBefore(now, 180) }, rows),
   grants: purgeGrants,
   flow_attempts: (db, now, rows) => purgeFlowAttempts(db, rows, now),
+  email_codes: purgeEmailCodes,
   failed_sign_ins: (db, now, rows) => purgeFailedSignIns(db, rows, lockOutSince(now)),
   sessions: purgeSessions,
   api_tokens: purgeApiTokens,
