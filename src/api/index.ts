@@ -8,6 +8,7 @@ import { addEndpoint, type Endpoint } from './endpoint.ts'
 import { events } from './events.ts'
 import { exporting } from './export.ts'
 import { groups } from './groups.ts'
+import { invitations } from './invitations.ts'
 import { me } from './me.ts'
 import { openapi } from './openapi.ts'
 import { handleProblems } from './problem.ts'
@@ -19,7 +20,9 @@ export type { ApiDeps } from './deps.ts'
 
 /** Every endpoint, in the order in which the reference shows them. What has an address of its own stands before `resources`. */
 export const endpoints = (deps: ApiDeps): Endpoint[] => {
-  const all = [apply, exporting, resources, client_credentials, users, me, groups, tokens, events].flatMap((group) => group(deps))
+  const all = [apply, exporting, resources, client_credentials, users, me, groups, invitations, tokens, events].flatMap((group) =>
+    group(deps),
+  )
   return [...all, ...openapi(all)]
 }
 

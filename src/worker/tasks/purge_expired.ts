@@ -8,6 +8,7 @@ import { purgeEmailCodes } from '#/model/email_codes.ts'
 import { purgeFailedSignIns } from '#/model/failed_sign_ins.ts'
 import { purgeFlowAttempts } from '#/model/flow_attempts.ts'
 import { purgeGrants } from '#/model/grants.ts'
+import { purgeInvitations } from '#/model/invitations.ts'
 import { purgeInteractions } from '#/model/oidc_interactions.ts'
 import { purgeReplays } from '#/model/oidc_replays.ts'
 import { purgePushedRequests } from '#/model/pushed_authorization_requests.ts'
@@ -46,6 +47,7 @@ const purges: Record<string, Purge> = {
   failed_sign_ins: (db, now, rows) => purgeFailedSignIns(db, rows, lockOutSince(now)),
   sessions: purgeSessions,
   api_tokens: purgeApiTokens,
+  invitations: purgeInvitations,
   client_credentials: purgeCredentials,
   signing_keys: purgeSigningKeys,
 }
