@@ -1,6 +1,7 @@
 /** Wrong answers counted, for `policy/lock_out` to judge. They stand in PostgreSQL, so that a restart or another replica forgets none. */
 import { nameKey } from '#/identity/name_key.ts'
 import { sha256 } from '#/lib/crypto.ts'
+import { keyOfNetwork } from '#/lib/network_key.ts'
 import type { Db } from '#/lib/sql.ts'
 import { addFailedSignIn, findFailedSignIns } from '#/model/failed_sign_ins.ts'
 import { lockOut, lockOutSince, secondsLockedOut } from '#/policy/lock_out.ts'
@@ -14,7 +15,18 @@ export interface Counter {
 export const passwordCounters = ({ username, network }: { username: string; network: string }): Counter[] => [
   // As the directory compares names.
   { key: sha256(`name:${nameKey(username.trim())}`), limit: lockOut.perName },
+  ...networkCounters(network),
+]
+
+/** Of a passkey that nobody's name came with. */
+export const networkCounters = (network: string): Counter[] => [
   { key: sha256(`network:${keyOfNetwork(network)}`), limit: lockOut.perNetwork },
+]
+
+/** Codes of second factors; `account` is whose they would be. */
+export const codeCounters = ({ account, network }: { account: string; network: string }): Counter[] => [
+  { key: sha256(`code:${account}`), limit: lockOut.codesPerAccount },
+  { key: sha256(`code_network:${keyOfNetwork(network)}`), limit: lockOut.codesPerNetwork },
 ]
 
 export const userCodeCounters = (network: string): Counter[] => [
@@ -40,18 +52,4 @@ export const findLockOut = async (db: Db, counters: readonly Counter[], now: Dat
 export const addFailure = async (db: Db, counters: readonly Counter[], now: Date): Promise<void> => {
   const since = lockOutSince(now)
   await Promise.all(counters.map(({ key, limit }) => addFailedSignIn(db, { key, keep: limit, since }, now)))
-}
-
-/** An IPv6 customer has a whole /64, so that is what counts. */
-const keyOfNetwork = (network: string) => (network.includes(':') ? ipv6Network(network) : network)
-
-const ipv6Network = (address: string) => {
-  const [head = '', tail] = address.split('%')[0]?.split('::') ?? []
-  const groups = head.split(':').filter(Boolean)
-  const missing = tail === undefined ? 0 : 8 - groups.length - tail.split(':').filter(Boolean).length
-  const whole = [...groups, ...Array<string>(Math.max(0, missing)).fill('0'), ...(tail ?? '').split(':').filter(Boolean)]
-  return whole
-    .slice(0, 4)
-    .map((group) => group.replace(/^0+(?=.)/, '').toLowerCase())
-    .join(':')
 }

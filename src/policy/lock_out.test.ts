@@ -31,4 +31,12 @@ for (const [title, { ofName = [], ofNetwork = [] }, expected] of rows)
     ))
 
 test('the limits are those that are promised', () =>
-  assert.deepEqual(lockOut, { windowMs: 900_000, perName: 10, perNetwork: 50, userCodesPerNetwork: 50, registrationsPerNetwork: 100 }))
+  assert.deepEqual(lockOut, {
+    windowMs: 900_000,
+    perName: 10,
+    perNetwork: 50,
+    userCodesPerNetwork: 50,
+    registrationsPerNetwork: 100,
+    codesPerAccount: 10,
+    codesPerNetwork: 50,
+  }))

@@ -1,7 +1,8 @@
 /**
  * How many wrong answers are too many: pure. Passwords are counted for the name as it was typed, whether anyone has it or not, so that the answer
- * tells nobody which names exist; and for the network, against one who tries one password on many names. Codes of devices are counted
- * for the network: whose they would be nobody knows (RFC 8628 section 5.1). So are clients that register themselves, the good ones as well.
+ * tells nobody which names exist; and for the network, against one who tries one password on many names. Codes of second factors are counted
+ * for the account and for the network. Those of devices for the network only: whose they would be nobody knows (RFC 8628 section 5.1). So are
+ * clients that register themselves, the good ones as well.
  */
 
 export const lockOut = {
@@ -10,6 +11,8 @@ export const lockOut = {
   perNetwork: 50,
   userCodesPerNetwork: 50,
   registrationsPerNetwork: 100,
+  codesPerAccount: 10,
+  codesPerNetwork: 50,
 } as const
 
 /** Since when failures count. */

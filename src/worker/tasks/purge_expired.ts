@@ -9,6 +9,7 @@ import { purgeFailedSignIns } from '#/model/failed_sign_ins.ts'
 import { purgeFlowAttempts } from '#/model/flow_attempts.ts'
 import { purgeGrants } from '#/model/grants.ts'
 import { purgeInvitations } from '#/model/invitations.ts'
+import { purgeReputations } from '#/model/network_reputations.ts'
 import { purgeInteractions } from '#/model/oidc_interactions.ts'
 import { purgeReplays } from '#/model/oidc_replays.ts'
 import { purgePushedRequests } from '#/model/pushed_authorization_requests.ts'
@@ -18,6 +19,7 @@ import { purgeRevokedTokens } from '#/model/revoked_tokens.ts'
 import { purgeSessions } from '#/model/sessions.ts'
 import { purgeSigningKeys } from '#/model/signing_keys.ts'
 import { lockOutSince } from '#/policy/lock_out.ts'
+import { forgottenSince } from '#/policy/reputation.ts'
 import type { Task } from '../task.ts'
 
 /** Rows of one statement: short locks, small transactions, vacuum keeps up. */
@@ -45,6 +47,7 @@ const purges: Record<string, Purge> = {
   flow_attempts: (db, now, rows) => purgeFlowAttempts(db, rows, now),
   email_codes: purgeEmailCodes,
   failed_sign_ins: (db, now, rows) => purgeFailedSignIns(db, rows, lockOutSince(now)),
+  network_reputations: (db, now, rows) => purgeReputations(db, forgottenSince(now), rows),
   sessions: purgeSessions,
   api_tokens: purgeApiTokens,
   invitations: purgeInvitations,
