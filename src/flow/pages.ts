@@ -55,7 +55,7 @@ export const openPages = ({ templatesDir, log }: { templatesDir?: string | undef
   const templates = openTemplates({
     kind: 'pages',
     overrides: templatesDir,
-    log,
+    onBroken: ({ template, reason }) => log.error({ event: 'template.broken', template, reason }, 'our own template stands in'),
     filters: {
       t: (key, values, read) => textsOf(read).translate(String(key), values),
       /** A point in time, in words of the page's language. */

@@ -1,5 +1,6 @@
 /** What a field of a user or group may be. Checked here once for REST, manifests and import. */
 import { z } from 'zod'
+import { emailPattern } from '#/lib/mail_address.ts'
 import { Problem } from '#/lib/problem.ts'
 
 /** Control, format (zero width, direction) and private characters, lone surrogates; and white space but the plain blank. */
@@ -18,8 +19,6 @@ const line = (most: number, allowed?: RegExp) =>
     .refine((text) => [...text].length <= most, `has more than ${most} characters`)
 
 export const nameField = line(255)
-
-const emailPattern = /^[^\s@"(),:;<>[\\\]]{1,64}@[^\s@"(),:;<>[\\\]]{1,253}$/
 
 export const emailField = line(320).refine((text) => emailPattern.test(text), 'is not an e-mail address')
 

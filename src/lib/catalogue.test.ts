@@ -22,9 +22,10 @@ for (const locale of readdirSync(join(templates, 'locales')).map((file) => file.
   })
 
 test('every text that a template names is in the catalogue', () => {
-  for (const file of readdirSync(join(templates, 'pages')).filter((name) => name.endsWith('.liquid')))
-    for (const [, key = ''] of readFileSync(join(templates, 'pages', file), 'utf8').matchAll(/'([\w.]+)' \| t\b/g))
-      assert.ok(key in english, `${file} names ${key}`)
+  for (const folder of ['pages', 'email'])
+    for (const file of readdirSync(join(templates, folder)).filter((name) => name.endsWith('.liquid')))
+      for (const [, key = ''] of readFileSync(join(templates, folder, file), 'utf8').matchAll(/'([\w.]+)' \| t\b/g))
+        assert.ok(key in english, `${file} names ${key}`)
 })
 
 test('the language is picked by what is asked, chosen, accepted, in that order', () => {

@@ -15,7 +15,7 @@ export interface Texts {
 
 export interface Catalogue {
   readonly locales: readonly string[]
-  /** The first locale that is there, whole (`de-AT`) or by its language (`de`); else English. */
+  /** The first locale that is there, whole (`de-AT`) or without its last parts (`de`); else English. */
   pick(locales: readonly string[]): Texts
 }
 
@@ -24,6 +24,10 @@ const fallback = 'en'
 export const localeCookie = 'signet_locale'
 /** A language tag (BCP 47), as far as we look at one. */
 export const isLocale = (text: string): boolean => localePattern.test(text)
+
+/** `zh-Hant-TW` → itself, `zh-Hant`, `zh` (RFC 4647 section 3.4). Nothing for what is no language tag. */
+export const nearestLocales = (locale: string): string[] =>
+  isLocale(locale) ? locale.split('-').map((_, index, parts) => parts.slice(0, parts.length - index).join('-')) : []
 
 const localePattern = /^[a-z]{2,3}(-[a-z0-9]{2,8})*$/i
 
@@ -65,8 +69,10 @@ export const openCatalogue = (overrides?: string): Catalogue => {
     locales: [...byLocale.keys()].sort(),
     pick: (locales) => {
       for (const wanted of locales) {
-        const found = texts(wanted.toLowerCase()) ?? texts(wanted.toLowerCase().split('-')[0] ?? '')
-        if (found) return found
+        for (const locale of nearestLocales(wanted.toLowerCase())) {
+          const found = texts(locale)
+          if (found) return found
+        }
       }
       const english = texts(fallback)
       if (!english) throw new Error('templates/locales/en.json is missing')

@@ -92,7 +92,30 @@ describe('settings', () => {
     ['SECRET_KEY', ['x'.repeat(31)]],
     ['BOOTSTRAP_PASSWORD', ['1234567']],
     ['BOOTSTRAP_TOKEN', ['x'.repeat(19)]],
-    ['SMTP_URL', ['http://mail']],
+    [
+      'SMTP_URL',
+      [
+        'http://mail',
+        'smtp:mail',
+        'smtp://',
+        'smtp://mail:0',
+        'smtp://mail:65536',
+        'smtp://user@mail',
+        'smtp://:password@mail',
+        'smtp://a:%zz@mail',
+        'smtp://a:b%0d%0aQUIT@mail',
+        'smtp://mail/path',
+        'smtp://mail?tls=none',
+        'smtp://mail?proxy=http://other',
+        'smtp://mail#x',
+        'smtp://ma%20il',
+        'smtp://[::zz]',
+      ],
+    ],
+    [
+      'MAIL_FROM',
+      ['nobody', 'a@b@c', 'A <a@b', 'A <a@b> c', 'A <a b@c>', 'a@b, c@d', '"A\r\nBcc: c@d" <a@b>', 'A\r\nBcc: c@d <a@b>', 'A\u202e <a@b>'],
+    ],
     ['TRUSTED_PROXIES', ['10.0.0.0/33', 'proxy', '10.0.0.0/8/8', '::1/129']],
     ['OUTBOUND_ALLOW', ['everything']],
     ['LOG_LEVEL', ['loud']],
@@ -106,6 +129,26 @@ describe('settings', () => {
     const settings = readSettings({ SIGNET_SECRET_KEY: 'k'.repeat(32), SIGNET_DATABASE_URL: 'postgresql://u:kkkk@h/d' })
     assert.ok(settings.SECRET_KEY instanceof Secret)
     assert.doesNotMatch(`${inspect(settings)}${JSON.stringify(settings)}${settings.SECRET_KEY}`, /kkkk/)
+  })
+
+  test('SMTP_URL and MAIL_FROM take what mail servers and people are called', () => {
+    for (const url of [
+      'smtp://mail',
+      'smtp://mail:25/?tls=optional',
+      'smtps://u%40x:p%3Aw@mail.example.com:465',
+      'smtp://[::1]:2525',
+      'smtp://bücher.example',
+    ])
+      assert.equal(readSettings({ SIGNET_SMTP_URL: url }).SMTP_URL?.reveal(), url)
+    const from = (MAIL_FROM: string) => readSettings({ SIGNET_MAIL_FROM: MAIL_FROM }).MAIL_FROM
+    assert.deepEqual(from('no-reply@example.com'), { address: 'no-reply@example.com' })
+    assert.deepEqual(from('Büro & Co <no-reply@example.com>'), { name: 'Büro & Co', address: 'no-reply@example.com' })
+    assert.deepEqual(from('"Office, Example" <a@example.com>'), { name: 'Office, Example', address: 'a@example.com' })
+    assert.deepEqual(readSettings({ SIGNET_BASE_URL: 'https://id.example.com/x' }).MAIL_FROM, {
+      name: 'Signet',
+      address: 'no-reply@id.example.com',
+    })
+    assert.equal(readSettings({ SIGNET_BASE_URL: 'http://[::1]:9000' }).MAIL_FROM.address, 'no-reply@localhost')
   })
 
   test('each says what it is for', () => {

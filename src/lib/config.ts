@@ -4,7 +4,9 @@
  */
 import { readFileSync } from 'node:fs'
 import { BlockList, isIP } from 'node:net'
+import { domainOf, type Mailbox, parseMailbox } from './mail_address.ts'
 import { Secret } from './secret.ts'
+import { parseSmtpUrl, smtpUrlWanted } from './smtp_url.ts'
 
 interface Row<Value> {
   /** Throws with what a right value looks like. */
@@ -43,6 +45,8 @@ const urlOf =
     URL.canParse(value) && schemes.includes(new URL(value).protocol)
       ? new Secret(value)
       : wrong(`wants an address beginning with ${schemes.map((s) => `${s}//`).join(' or ')}`)
+const smtpUrl = (value: string) => (parseSmtpUrl(value) ? new Secret(value) : wrong(smtpUrlWanted))
+const mailbox = (value: string): Mailbox => parseMailbox(value) ?? wrong('wants an address such as Example Ltd <no-reply@example.com>')
 const networks = (value: string) => {
   const list = value.split(/[\s,]+/).filter(Boolean)
   for (const entry of list) {
@@ -91,8 +95,12 @@ export const settingsTable = {
     'Folder of a list of passwords that have leaked, which none may be: files named for the first five hex digits of a SHA-1 in capitals (`21BD1` or `21BD1.txt`), with lines `SUFFIX:COUNT`. While it can not be read, no password can be set. Unset: none is refused for that.',
   ),
   TLS_PORT: row(port, undefined, 'Port of the HTTPS listener. Unset: none.'),
-  SMTP_URL: row(urlOf('smtp:', 'smtps:'), undefined, 'Server that takes our mail.'),
-  MAIL_FROM: row(text, undefined, 'Sender of our mail.'),
+  SMTP_URL: row(
+    smtpUrl,
+    undefined,
+    'Server that takes our mail: `smtps://user:password@host`, or `smtp://…` with STARTTLS, a condition unless the server is on this machine or the address ends in `?tls=optional`. Unset: no mail is sent.',
+  ),
+  MAIL_FROM: row(mailbox, undefined, 'Sender of our mail, `Name <address>`. Default: no-reply at the host of BASE_URL.'),
   METRICS_PORT: row(port, '9300', 'Port of /metrics.'),
   RPC_PORT: row(port, '9443', 'Port of gRPC.'),
   DEMO_PORT: row(ownPort, '9001', 'Port of the demo application of `up --demo`.'),
@@ -121,6 +129,7 @@ type AlwaysSet =
   | 'TRUSTED_PROXIES'
   | 'LOG_LEVEL'
   | 'BASE_URL'
+  | 'MAIL_FROM'
 
 /** Keyed by the setting's name without its prefix; undefined where unset and without a default. */
 export type Settings = { readonly [K in Name]: K extends AlwaysSet ? Defaulted[K] : Defaulted[K] | undefined }
@@ -179,7 +188,14 @@ export const readSettings = (env: Record<string, string | undefined>, flags: Rec
   }
   if (mistakes.length) throw new SettingsError(mistakes)
   settings.BASE_URL ??= `http://localhost:${settings.PORT}`
+  settings.MAIL_FROM ??= { name: 'Signet', address: `no-reply@${mailHost(String(settings.BASE_URL))}` } satisfies Mailbox
   return settings as Settings
+}
+
+/** A bare network address is no domain of mail. */
+const mailHost = (base: string): string => {
+  const { hostname } = new URL(base)
+  return isIP(hostname.replace(/^\[|\]$/g, '')) ? 'localhost' : domainOf(`@${hostname}`)
 }
 
 const nearest = (name: string): string => {

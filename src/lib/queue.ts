@@ -25,3 +25,17 @@ export const addTask = async (
              max_attempts => ${maxAttempts ?? null}::int, job_key => ${key ?? null})`)
   return id
 }
+
+/** Called by the worker that runs it: when it fails now, it has no tries left and stays as a dead letter. */
+export const giveUpTask = (db: Db, id: string): Promise<number> =>
+  db.run(sql`update graphile_worker._private_jobs set max_attempts = attempts where id = ${id}::bigint and attempts > 0`)
+
+/** Dead letters that nobody has looked after since then. */
+export const purgeDeadTasks = (db: Db, before: Date, rows: number): Promise<number> =>
+  db.run(sql`
+    delete from graphile_worker._private_jobs
+     where id in (select id
+                    from graphile_worker._private_jobs
+                   where attempts >= max_attempts and locked_at is null and updated_at < ${before}
+                   limit ${rows}
+                     for update skip locked)`)

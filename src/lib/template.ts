@@ -3,13 +3,25 @@
  * do not exist are an error, and what a template may cost is bounded. A template of an operator's that is broken does not take sign-in
  * down: ours stands in, and the log names file and line.
  */
+import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { type Context, Liquid } from 'liquidjs'
-import type { Log } from './log.ts'
+import { type Clock, systemClock } from './clock.ts'
 
 export interface Templates {
   /** `name` without its ending. */
   render(name: string, variables: object): string
+  /** The first of the names that an operator has, else the first of ours; the last must be one of ours. Reads the disk. */
+  renderNearest(names: readonly string[], variables: (found: { name: string; ours: boolean }) => object): string
+}
+
+/** What is wrong with a template of an operator's. */
+export interface TemplateFault {
+  template: string
+  /** Undefined where Liquid does not know it. */
+  file: string | undefined
+  line: number | undefined
+  reason: string
 }
 
 /** `{{ value | filter: a: 1 }}`; `read` looks a variable of the page up. */
@@ -20,7 +32,11 @@ export interface TemplateOptions {
   kind: string
   /** TEMPLATES_DIR. */
   overrides?: string | undefined
-  log: Log
+  /** Default: everything a template puts out is escaped as HTML. */
+  escape?: boolean
+  /** Ours stands in. */
+  onBroken: (fault: TemplateFault) => void
+  clock?: Clock
   filters?: Record<string, Filter>
 }
 
@@ -28,7 +44,7 @@ export const templatesFolder = fileURLToPath(new URL('../../templates/', import.
 /** A replaced file is seen this soon. */
 const rereadMs = 5_000
 
-const open = (roots: string[], filters: Record<string, Filter>): Liquid => {
+const open = (roots: string[], { filters = {}, escape: escapes = true }: Pick<TemplateOptions, 'filters' | 'escape'>): Liquid => {
   const engine = new Liquid({
     root: roots,
     partials: roots,
@@ -37,7 +53,7 @@ const open = (roots: string[], filters: Record<string, Filter>): Liquid => {
     relativeReference: false,
     dynamicPartials: true,
     cache: true,
-    outputEscape: 'escape',
+    ...(escapes ? { outputEscape: 'escape' as const } : {}),
     strictFilters: true,
     ownPropertyOnly: true,
     parseLimit: 1_000_000,
@@ -54,27 +70,53 @@ const open = (roots: string[], filters: Record<string, Filter>): Liquid => {
   return engine
 }
 
-export const openTemplates = ({ kind, overrides, log, filters = {} }: TemplateOptions): Templates => {
+const faultOf = (template: string, error: unknown): TemplateFault => {
+  const { message, token } = error as Error & { token?: { file?: string; getPosition?: () => [number, number] } }
+  return { template, file: token?.file, line: token?.getPosition?.()[0], reason: message.slice(0, 500) }
+}
+
+const find = (folder: string, names: readonly string[]): string | undefined => names.find((name) => existsSync(`${folder}/${name}.liquid`))
+
+export const openTemplates = ({ kind, overrides, onBroken, clock = systemClock, ...options }: TemplateOptions): Templates => {
   const own = `${templatesFolder}${kind}`
-  const ours = open([own], filters)
-  if (!overrides) return { render: (name, variables) => ours.renderFileSync(name, variables, { globals: variables }) }
-  const roots = [`${overrides}/${kind}`, own]
-  let theirs = open(roots, filters)
-  let readAt = Date.now()
+  const ours = open([own], options)
+  const renderBy = (engine: Liquid, name: string, variables: object): string =>
+    engine.renderFileSync(`${name}.liquid`, variables, { globals: variables })
+  const renderOurs: Templates['renderNearest'] = (names, variables) => {
+    const name = find(own, names) ?? names.at(-1) ?? ''
+    return renderBy(ours, name, variables({ name, ours: true }))
+  }
+  if (!overrides) return { render: (name, variables) => renderBy(ours, name, variables), renderNearest: renderOurs }
+
+  const folder = `${overrides}/${kind}`
+  let theirs = open([folder, own], options)
+  let readAt = clock().getTime()
+  const current = (): Liquid => {
+    const age = clock().getTime() - readAt
+    // Below nothing: the clock was set back.
+    if (age > rereadMs || age < 0) {
+      theirs = open([folder, own], options)
+      readAt = clock().getTime()
+    }
+    return theirs
+  }
   return {
     render: (name, variables) => {
-      if (Date.now() - readAt > rereadMs) {
-        theirs = open(roots, filters)
-        readAt = Date.now()
-      }
       try {
-        return theirs.renderFileSync(name, variables, { globals: variables })
+        return renderBy(current(), name, variables)
       } catch (error) {
-        log.error(
-          { event: 'template.broken', template: name, reason: (error as Error).message.slice(0, 500) },
-          'our own template stands in',
-        )
-        return ours.renderFileSync(name, variables, { globals: variables })
+        onBroken(faultOf(name, error))
+        return renderBy(ours, name, variables)
+      }
+    },
+    renderNearest: (names, variables) => {
+      const name = find(folder, names)
+      const found = name ?? find(own, names) ?? ''
+      try {
+        return renderBy(current(), found, variables({ name: found, ours: name === undefined }))
+      } catch (error) {
+        onBroken(faultOf(found, error))
+        return renderOurs(names, variables)
       }
     },
   }

@@ -4,6 +4,7 @@ import type { Log } from '#/lib/log.ts'
 import type { Secret } from '#/lib/secret.ts'
 import type { Database } from '#/lib/sql.ts'
 import type { Snapshot } from '#/resources/snapshot.ts'
+import type { Post } from './post.ts'
 
 export interface TaskDeps {
   db: Database
@@ -13,7 +14,12 @@ export interface TaskDeps {
   rootSecret: Secret
   /** Opened when the first task asks for it: a worker that never does keeps no configuration in memory. */
   snapshot: () => Promise<Snapshot>
+  /** Opened when the first mail is sent. */
+  post: () => Promise<Post>
 }
+
+/** Another try would end as this one did: the task goes to the dead letters at once. */
+export class PermanentFailure extends Error {}
 
 /**
  * A task may run twice: when its process is killed, another begins it anew. So it is written to be repeated. It throws when it

@@ -3,15 +3,18 @@ import { randomUUID } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Logger, parseCronItems, type Runner, run, type TaskList, type WorkerEvents } from 'graphile-worker'
+import { recordEvent } from '#/events/record.ts'
 import { type Clock, parseDuration } from '#/lib/clock.ts'
 import type { Settings } from '#/lib/config.ts'
 import type { Log } from '#/lib/log.ts'
+import { giveUpTask } from '#/lib/queue.ts'
 import type { Secret } from '#/lib/secret.ts'
 import { openDatabase } from '#/lib/sql.ts'
 import { openSnapshot, type Snapshot } from '#/resources/snapshot.ts'
+import type { Post } from './post.ts'
 import { schedule } from './schedule.ts'
 import { startTakeover } from './takeover.ts'
-import type { Task, TaskDeps } from './task.ts'
+import { PermanentFailure, type Task, type TaskDeps } from './task.ts'
 import { tasks } from './tasks/index.ts'
 
 export interface WorkerOptions {
@@ -40,6 +43,23 @@ const graphileLogger = (log: Log): Logger =>
     else log.trace({ event: 'worker.queue', detail: message })
   })
 
+/** Nobody tries it again by itself: whoever runs Signet should know. */
+const recordLastFailure = (
+  { db, log, clock }: TaskDeps,
+  { name, id, attempts, reason }: { name: string; id: string; attempts: number; reason: string },
+) =>
+  recordEvent(
+    db,
+    {
+      action: 'task.failed',
+      severity: 'error',
+      actor: 'worker',
+      target: { kind: 'Task', name: id },
+      data: { task: name, attempts, error: reason.slice(0, 500) },
+    },
+    clock(),
+  ).catch((error: Error) => log.error({ event: 'task.failure_unrecorded', 'signet.task_id': id, error: error.message }))
+
 /** Logged once, here: what ran, how long, how it ended. */
 const logged =
   (name: string, task: Task, deps: TaskDeps): TaskList[string] =>
@@ -55,7 +75,11 @@ const logged =
       const result = await task(deps, payload, helpers.abortSignal ?? new AbortController().signal)
       deps.log.info({ event: 'task.succeeded', ...line, ...result, duration_ms: duration() })
     } catch (error) {
-      deps.log.error({ event: 'task.failed', ...line, error: (error as Error).message, duration_ms: duration() })
+      const reason = (error as Error).message
+      deps.log.error({ event: 'task.failed', ...line, error: reason, duration_ms: duration() })
+      const { id, attempts, max_attempts } = helpers.job
+      if (error instanceof PermanentFailure) await giveUpTask(deps.db, id)
+      if (error instanceof PermanentFailure || attempts >= max_attempts) await recordLastFailure(deps, { name, id, attempts, reason })
       throw error
     }
   }
@@ -67,6 +91,7 @@ export const startWorker = async ({ log, clock, settings, databaseUrl, rootSecre
     onError: (error) => log.warn({ event: 'database.connection.lost', error: error.message }, 'a connection to PostgreSQL was lost'),
   })
   let snapshot: Promise<Snapshot> | undefined
+  let post: Promise<Post> | undefined
   const deps: TaskDeps = {
     db,
     log,
@@ -79,6 +104,15 @@ export const startWorker = async ({ log, clock, settings, databaseUrl, rootSecre
         throw error
       })
       return snapshot
+    },
+    post: () => {
+      post ??= import('./post.ts')
+        .then(({ openPost }) => openPost({ db, log, clock, settings }))
+        .catch((error: unknown) => {
+          post = undefined
+          throw error
+        })
+      return post
     },
   }
   const taskList: TaskList = Object.fromEntries(Object.entries(tasks).map(([name, task]) => [name, logged(name, task, deps)]))
@@ -144,6 +178,7 @@ export const startWorker = async ({ log, clock, settings, databaseUrl, rootSecre
       // A database that hangs holds up nobody's stop: what this says to others they find out by themselves.
       await Promise.race([takeover.stop(), sleep(500, undefined, { ref: false })])
       ;(await snapshot?.catch(() => undefined))?.close()
+      ;(await post?.catch(() => undefined))?.close()
       await Promise.race([db.close(), sleep(500, undefined, { ref: false })])
     },
   }

@@ -4,6 +4,7 @@ import { end_client_grants } from './end_client_grants.ts'
 import { purge_expired } from './purge_expired.ts'
 import { rotate_client_secrets } from './rotate_client_secrets.ts'
 import { rotate_signing_keys } from './rotate_signing_keys.ts'
+import { send_email } from './send_email.ts'
 
 /** Every task there is: file, export and name in the queue are spelled the same. */
 export const tasks = {
@@ -12,4 +13,5 @@ export const tasks = {
   purge_expired,
   rotate_client_secrets,
   rotate_signing_keys,
+  send_email,
 } satisfies Record<string, Task>

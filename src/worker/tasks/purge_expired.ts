@@ -1,3 +1,4 @@
+import { purgeDeadTasks } from '#/lib/queue.ts'
 import type { Db } from '#/lib/sql.ts'
 import { purgeAccessTokens } from '#/model/access_tokens.ts'
 import { purgeApiTokens } from '#/model/api_tokens.ts'
@@ -28,6 +29,8 @@ const batch = 1_000
 const most = 200_000
 
 const daysBefore = (now: Date, days: number): Date => new Date(now.getTime() - days * 24 * 3_600_000)
+/** A dead letter may be looked at and tried again for as long. */
+const keepDeadTasksMs = 30 * 86_400_000
 
 type Purge = (db: Db, now: Date, batch: number) => Promise<number>
 
@@ -53,6 +56,7 @@ const purges: Record<string, Purge> = {
   invitations: purgeInvitations,
   client_credentials: purgeCredentials,
   signing_keys: purgeSigningKeys,
+  dead_tasks: (db, now, rows) => purgeDeadTasks(db, new Date(now.getTime() - keepDeadTasksMs), rows),
 }
 
 /** Removes what has expired, in small batches, and answers how many rows of which table. */
