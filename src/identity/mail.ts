@@ -96,6 +96,9 @@ export type QueuedMail = z.output<typeof sealedFields> & {
 
 const vaultOf = (rootSecret: Secret) => openVault(rootSecret, 'mail')
 
+/** What is sealed opens in its own mail only, and to the address it was for only. */
+const contextOf = (message_id: string, to: string) => `${message_id} ${to}`
+
 /**
  * Queues a mail; it is sent if the transaction commits, and only then. Answers the task's id. Throws a Problem when no mail can be sent
  * (`canSend`) or the address is none.
@@ -113,7 +116,7 @@ export const queueMail = async <Name extends MailName>(
     product: line(product, 100),
     variables: Object.fromEntries(Object.entries(variables).map(([name, value]) => [name, variable(name, value)])),
   }
-  const sealed = vaultOf(rootSecret).seal(JSON.stringify(content), message_id).toString('base64')
+  const sealed = vaultOf(rootSecret).seal(JSON.stringify(content), contextOf(message_id, to)).toString('base64')
   return addTask(db, 'send_email', { to, template, locale, message_id, queued_at: now, sealed })
 }
 
@@ -122,7 +125,7 @@ export const openQueuedMail = (payload: unknown, rootSecret: Secret): QueuedMail
   const parsed = payloadFields.safeParse(payload)
   if (!parsed.success || !isMailAddress(parsed.data.to)) return undefined
   const { to, template, locale, message_id, queued_at, sealed } = parsed.data
-  const opened = vaultOf(rootSecret).open(Buffer.from(sealed, 'base64'), message_id).toString()
+  const opened = vaultOf(rootSecret).open(Buffer.from(sealed, 'base64'), contextOf(message_id, to)).toString()
   const content = sealedFields.safeParse(JSON.parse(opened))
   return content.success ? { to, template, locale, messageId: message_id, queuedAt: queued_at, ...content.data } : undefined
 }
