@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { consumeInvitation, findInvited } from '#/identity/invitations.ts'
+import { openQueuedMail } from '#/identity/mail.ts'
+import { sql } from '#/lib/sql.ts'
 import { purgeInvitations } from '#/model/invitations.ts'
 import { type Api, issuerUrl, openApi } from '../../test/support/api.ts'
 
@@ -96,6 +98,45 @@ describe('POST /api/v1/invitations', () => {
         [pointer],
       )
     })
+})
+
+describe('POST /api/v1/invitations with send', () => {
+  const mails = async (of: Api) =>
+    (
+      await of.db.any<{ payload: unknown }>(sql`
+        select j.payload
+          from graphile_worker._private_jobs j
+          join graphile_worker._private_tasks t on t.id = j.task_id
+         where t.identifier = 'send_email'
+         order by j.id`)
+    ).map(({ payload }) => ({ text: JSON.stringify(payload), mail: openQueuedMail(payload, of.rootSecret) }))
+
+  it('makes nothing where no mail can be sent', async () => {
+    const answer = await invite({ email: 'unsent@example.org', send: true })
+    assert.equal(answer.status, 503, answer.text)
+    assert.ok(!(await api.call('GET', '/api/v1/invitations?limit=500')).text.includes('unsent@example.org'))
+    assert.deepEqual(await mails(api), [])
+  })
+
+  it('queues the mail with the address, in the language of the person', async () => {
+    const mailing = await openApi({ env: { SIGNET_SMTP_URL: 'smtp://127.0.0.1:1' } })
+    try {
+      const send = (body: object) => mailing.call<Invitation>('POST', '/api/v1/invitations', body)
+      assert.equal((await send({ email: 'quiet@example.org' })).status, 201)
+      assert.equal((await send({ email: 'ann@example.org', groups: ['nobody-here'], send: true })).status, 422)
+      assert.deepEqual(await mails(mailing), [])
+      const { status, body, text } = await send({ email: 'ann@example.org', name: 'Ann', locale: 'de', send: true })
+      assert.equal(status, 201, text)
+      const [queued, ...others] = await mails(mailing)
+      assert.deepEqual(others, [])
+      const { to, template, locale, variables } = queued?.mail ?? assert.fail('no mail')
+      assert.deepEqual([to, template, locale, variables.url], ['ann@example.org', 'invitation', 'de', body.url])
+      assert.equal(variables.expiresAt?.toISOString(), body.expiresAt)
+      assert.ok(!queued?.text.includes(new URL(body.url).searchParams.get('invitation') ?? ''))
+    } finally {
+      await mailing.close()
+    }
+  })
 })
 
 describe('rights', () => {

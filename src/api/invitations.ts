@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { emailField, localeField, namesField, personNameField } from '#/identity/field.ts'
 import { findGroup, type Group } from '#/identity/groups.ts'
 import { createInvitation, defaultInvitationFlow, deleteInvitation, type Invitation } from '#/identity/invitations.ts'
+import { queueMail } from '#/identity/mail.ts'
 import { nameKey } from '#/identity/name_key.ts'
 import { pageOf, parseCursor } from '#/identity/page.ts'
 import { resourceName } from '#/kinds/fields.ts'
@@ -73,7 +74,7 @@ const shown = (invitation: Invitation) => ({
 
 const tag = 'invitations'
 
-export const invitations = ({ db, snapshot }: ApiDeps): Endpoint[] => {
+export const invitations = ({ db, snapshot, settings, rootSecret }: ApiDeps): Endpoint[] => {
   const escalation = openEscalation(snapshot)
 
   /** Who may create users may create them in these groups; who may change these groups may put people into them. */
@@ -123,28 +124,37 @@ export const invitations = ({ db, snapshot }: ApiDeps): Endpoint[] => {
       },
       handle: async ({ body: { email = null, name = null, locale = null, ...body }, caller, http, change, now, address }) => {
         if (body.send && email === null) throw new Problem('invalid', { errors: [{ pointer: '/email', detail: 'is needed to send it' }] })
-        // Nothing is made that was to be sent and can not be.
-        if (body.send) throw new Problem('unavailable', { detail: 'No mail can be sent.' })
         const groups = await findFillable(caller, body.groups)
         const expires_at = new Date(now.getTime() + (parseDuration(body.expiresIn) ?? 0))
-        const { issuerUrl: issuer } = http.authServer
-        const { invitation_id, url } = await db.transaction((tx) =>
-          createInvitation(
-            tx,
-            {
-              issuer,
-              flow_name: body.flow,
-              email,
-              name,
-              locale,
-              group_ids: groups.map(({ id }) => id),
-              created_by_user_id: caller.user?.user_id ?? null,
-              expires_at,
-            },
-            change,
-            now,
-          ),
-        )
+        const { issuerUrl: issuer, displayName: product } = http.authServer
+        const invitation = {
+          issuer,
+          flow_name: body.flow,
+          email,
+          name,
+          locale,
+          group_ids: groups.map(({ id }) => id),
+          created_by_user_id: caller.user?.user_id ?? null,
+          expires_at,
+        }
+        // One transaction: what was to be mailed and can not be is not made.
+        const { invitation_id, url } = await db.transaction(async (tx) => {
+          const made = await createInvitation(tx, invitation, change, now)
+          if (body.send && email !== null)
+            await queueMail(
+              tx,
+              {
+                to: email,
+                template: 'invitation',
+                locale,
+                user: { name, username: null, email },
+                product,
+                variables: { url: made.url.reveal(), expiresAt: expires_at },
+              },
+              { settings, rootSecret, now },
+            )
+          return made
+        })
         const made = await findInvitation(db, invitation_id)
         if (!made) throw new Problem('conflict', { detail: 'it was deleted meanwhile' })
         return {

@@ -34,7 +34,7 @@ export interface CallOptions {
 /** An object is sent as JSON (PATCH: as merge patch), a string as YAML. */
 export type Call = <Body = unknown>(method: string, path: string, body?: unknown, options?: CallOptions) => Promise<Answer<Body>>
 
-export const openApi = async () => {
+export const openApi = async ({ env = {} }: { env?: Record<string, string> } = {}) => {
   const database = await freshDatabase()
   const { db } = database
   const log = openLog('silent')
@@ -42,7 +42,7 @@ export const openApi = async () => {
   const snapshot = await openSnapshot({ db, log, clock })
   const rootSecret = new Secret('a root secret of tests, 32 bytes at least')
   const passwords = openPasswordHasher({ concurrency: 1, queueLimit: 20 })
-  const deps = { db, log, clock, settings: readSettings({}), snapshot, rootSecret, passwords }
+  const deps = { db, log, clock, settings: readSettings(env), snapshot, rootSecret, passwords }
   const app = fastify({
     // Called first of all, for requests without a route as well.
     genReqId: (request) => {
