@@ -8,10 +8,10 @@ import { randomToken, sha256 } from '#/lib/crypto.ts'
 import type { AuthServerRef } from '#/lib/http.ts'
 import { ownPath } from '#/lib/own_path.ts'
 import { Problem } from '#/lib/problem.ts'
-import type { Db } from '#/lib/sql.ts'
 import { findFlowAttemptByReference, insertFlowAttempt } from '#/model/flow_attempts.ts'
 import { findFlow } from './flows.ts'
-import type { Context, Facts } from './stage.ts'
+import type { Context, Facts, FlowDeps } from './stage.ts'
+import { openAttemptStates } from './state.ts'
 
 /** Binds attempts to a browser: one value for all its tabs. */
 export const browserCookie = 'signet_flow'
@@ -24,6 +24,10 @@ export interface NewAttempt {
   /** The beginner's own name of it (an interaction's uid), by which `findOutcome` finds it. Without one there is nobody to deny to. */
   reference?: string
   context: Context
+  /** Of the link that led here. Kept sealed. */
+  token?: string | undefined
+  /** Who it is begun for, where that is known already. */
+  facts?: Facts
   authServer: AuthServerRef
   /** The request's Cookie header. */
   cookies: string | undefined
@@ -46,24 +50,41 @@ export type FoundOutcome =
   /** Not over yet. Begin another: it is not known any more under which id this one goes on. */
   | { state: 'running' }
 
+type AttemptDeps = Pick<FlowDeps, 'db' | 'snapshot' | 'rootSecret'>
+
 /** Throws not_found for a flow that there is not. */
-export const beginAttempt = async (deps: { db: Db }, begun: NewAttempt, now: Date): Promise<BegunAttempt> => {
-  const flow = findFlow(begun.flow)
+export const beginAttempt = async (deps: AttemptDeps, begun: NewAttempt, now: Date): Promise<BegunAttempt> => {
+  const { authServer, facts = {} } = begun
+  const flow = findFlow(deps.snapshot, authServer, begun.flow)
   if (!flow) throw new Problem('not_found', { detail: 'there is no such flow' })
-  const { authServer } = begun
   const attempt = randomToken()
+  const attempt_hash = sha256(attempt)
   const known = readCookie(begun.cookies, browserCookie)
   const browser = known ?? randomToken()
+  const context = storable(begun.context)
+  const states = openAttemptStates(deps.rootSecret)
+  const sealed_state = states.seal(begun.token === undefined ? {} : { carried: { token: begun.token } }, attempt_hash)
   await insertFlowAttempt(
     deps.db,
     {
-      attempt_hash: sha256(attempt),
+      attempt_hash,
       browser_hash: sha256(browser),
       issuer: authServer.issuerUrl,
       flow_name: flow.name,
       reference: begun.reference,
       next: ownPath(begun.next, authServer.pathPrefix),
-      context: storable(begun.context),
+      context,
+      facts,
+      sealed_state,
+      signature: states.sign({
+        attempt_hash,
+        flow_name: flow.name,
+        state: 'running',
+        stage_index: 0,
+        context,
+        facts,
+        sealed_state,
+      }),
       expires_at: new Date(now.getTime() + flow.attemptTtlMs),
     },
     now,
@@ -81,7 +102,7 @@ export const attemptLocation = ({ pathPrefix }: AuthServerRef, flow: string, att
 
 /** Undefined when there is none in this very browser, or it has expired. */
 export const findOutcome = async (
-  deps: { db: Db },
+  deps: Pick<FlowDeps, 'db' | 'rootSecret'>,
   by: { flow: string; reference: string; authServer: AuthServerRef; cookies: string | undefined },
   now: Date,
 ): Promise<FoundOutcome | undefined> => {
@@ -93,8 +114,8 @@ export const findOutcome = async (
     { reference: by.reference, flow_name: by.flow, browser_hash: sha256(browser), issuer: issuerUrl },
     now,
   )
-  if (!found) return undefined
-  // Facts are written by the executor alone.
+  if (!found || !openAttemptStates(deps.rootSecret).isOurs(found)) return undefined
+  // Facts are written by the executor alone, and signed.
   if (found.state === 'passed') return { state: 'passed', facts: found.facts as Facts }
   return found.state === 'denied' ? { state: 'denied', reason: found.reason ?? 'access_denied' } : { state: 'running' }
 }

@@ -4,7 +4,7 @@ import { fieldErrorSchema, problemSchema } from '#/lib/problem_document.ts'
 
 const challengeFieldSchema = z.strictObject({
   name: z.string().describe('The name under which its answer is sent.'),
-  type: z.enum(['text', 'password', 'email', 'checkbox', 'hidden']),
+  type: z.enum(['text', 'password', 'email', 'checkbox', 'select', 'hidden']),
   label: z.string().describe('In the language of the person.'),
   required: z.boolean(),
   value: z.exactOptional(z.string()).describe('What it begins with.'),
@@ -13,6 +13,25 @@ const challengeFieldSchema = z.strictObject({
 
 export type ChallengeField = z.output<typeof challengeFieldSchema>
 
+const moreSchema = z.strictObject({
+  passkey: z
+    .exactOptional(z.record(z.string(), z.unknown()))
+    .describe('WebAuthn options in their standard JSON; answer with `credential`.'),
+  otpauthUrl: z.exactOptional(z.string()).describe('For an authenticator app.'),
+  qr: z.exactOptional(z.string()).describe('The same as a picture (SVG).'),
+  methods: z
+    .exactOptional(z.array(z.string()))
+    .describe('Sent as `method`: another way than the one that is asked, such as a code by mail.'),
+  codes: z.exactOptional(z.array(z.string())).describe('Recovery codes. They are shown this once.'),
+  captcha: z
+    .exactOptional(z.strictObject({ salt: z.string(), difficulty: z.int() }))
+    .describe('Find a text whose SHA-256 behind the salt begins with that many zero bits.'),
+  terms: z.exactOptional(z.strictObject({ text: z.exactOptional(z.string()), url: z.exactOptional(z.string()) })),
+  sentTo: z.exactOptional(z.string()).describe('Where a mail went, as far as it may be told.'),
+})
+
+export type ChallengeMore = z.output<typeof moreSchema>
+
 export const challengeSchema = z
   .strictObject({
     attempt: z.string().describe('To be sent back. Bound to this browser by a cookie.'),
@@ -20,6 +39,7 @@ export const challengeSchema = z
     stage: z.string().describe('Which stage asks. To be sent back.'),
     fields: z.array(challengeFieldSchema),
     errors: z.array(fieldErrorSchema).describe('What was wrong with the answer before.'),
+    ...moreSchema.shape,
   })
   .describe('What the flow asks next.')
 

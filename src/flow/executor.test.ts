@@ -5,9 +5,9 @@ import fc from 'fast-check'
 import { openPasswordHasher, setPassword } from '#/identity/passwords.ts'
 import { createUser } from '#/identity/users.ts'
 import { defaultPasswordRules } from '#/kinds/user_store.ts'
-import { openLog } from '#/lib/log.ts'
 import { Problem } from '#/lib/problem.ts'
 import { type FreshDatabase, freshDatabase } from '../../test/support/database.ts'
+import { openFlowDeps } from '../../test/support/flow.ts'
 import { beginAttempt, browserCookie } from './attempts.ts'
 import { getFlow, postAttempt, type Step, showAttempt } from './executor.ts'
 import type { FlowDeps, FlowRequest } from './stage.ts'
@@ -22,13 +22,14 @@ let now = new Date('2026-11-23T12:00:00Z')
 
 before(async () => {
   fresh = await freshDatabase()
-  deps = { db: fresh.db, log: openLog('silent'), clock: () => now, passwords }
+  deps = { ...(await openFlowDeps(fresh.db)), clock: () => now, passwords }
   for (const username of ['ann', 'bob']) {
     const { id } = await createUser(fresh.db, { username }, { actor: 'test' }, now)
     await setPassword({ db: fresh.db, passwords }, id, `${secret} of ${username}`, { actor: 'test', rules: defaultPasswordRules }, now)
   }
 })
 after(async () => {
+  deps.snapshot.close()
   await passwords.close()
   await fresh.drop()
 })
@@ -73,7 +74,7 @@ test('posts in any order, of any values, from two tabs and two browsers', async 
           requestId: 'test',
           locales: [],
         }
-        const flow = getFlow(name)
+        const flow = getFlow(deps, authServer, name)
         const attempt = tabs[tab]?.attempt ?? ''
         try {
           if (what === 'show') return await showAttempt(deps, { flow, attempt, request, now })
@@ -132,7 +133,7 @@ test('the right name and password in the middle of all that do sign in', async (
     requestId: 'test',
     locales: [],
   }
-  const flow = getFlow('authentication')
+  const flow = getFlow(deps, authServer, 'authentication')
   const post = (stage: string, fields: Record<string, unknown>) =>
     postAttempt(deps, { flow, post: { attempt: begun.attempt, stage, decline: false, restart: false, fields }, request, now })
   assert.equal((await post('identification', { username: 'ann' })).kind, 'ask')

@@ -6,13 +6,26 @@
  * nothing (user_login) do their work in the transaction of the move, that happens once or not at all.
  */
 import { recordEvent } from '#/events/record.ts'
+import { canSend } from '#/identity/mail.ts'
+import { countOutcome } from '#/identity/reputation.ts'
+import { findSession } from '#/identity/sessions.ts'
 import { sha256 } from '#/lib/crypto.ts'
+import type { AuthServerRef } from '#/lib/http.ts'
 import { Problem } from '#/lib/problem.ts'
-import { advanceFlowAttempt, claimFlowAttempt, type FlowAttempt, findFlowAttempt, moveFlowAttempt } from '#/model/flow_attempts.ts'
-import { type Flow, findFlow } from './flows.ts'
-import { eventOf, type Happened } from './sign_in_events.ts'
+import {
+  advanceFlowAttempt,
+  claimFlowAttempt,
+  type FlowAttempt,
+  findFlowAttempt,
+  keepInFlowAttempt,
+  moveFlowAttempt,
+} from '#/model/flow_attempts.ts'
+import { turnOf } from './conditions.ts'
+import { type CompiledStage, type Flow, findFlow } from './flows.ts'
+import { brokenConditionEvent, eventOf, type Happened } from './sign_in_events.ts'
 import type { Answer, Ask, Context, Facts, Failure, FlowDeps, FlowRequest, Outcome, SessionChange, Stage, StageInput } from './stage.ts'
 import { type StageName, stages } from './stages/index.ts'
+import { type Hidden, type HiddenState, openAttemptStates } from './state.ts'
 
 /** Where an attempt stands. */
 interface Position {
@@ -22,6 +35,8 @@ interface Position {
   facts: Facts
   /** Begun by a protocol: declining goes back to it. */
   isBegunForOther: boolean
+  /** Whoever cannot sign in may recover their account by mail. */
+  canRecover: boolean
   next: string
 }
 
@@ -50,8 +65,8 @@ export class AttemptOver extends Problem {
   }
 }
 
-export const getFlow = (name: string): Flow => {
-  const flow = findFlow(name)
+export const getFlow = ({ snapshot }: Pick<FlowDeps, 'snapshot'>, authServer: AuthServerRef, name: string): Flow => {
+  const flow = findFlow(snapshot, authServer, name)
   if (!flow) throw new Problem('not_found', { detail: 'there is no such flow' })
   return flow
 }
@@ -65,6 +80,7 @@ interface Turn {
   row: FlowAttempt
   context: Context
   facts: Facts
+  hidden: HiddenState
   request: FlowRequest
   now: Date
 }
@@ -79,26 +95,40 @@ export interface Visit {
 /** What the attempt asks now. */
 export const showAttempt = async (deps: FlowDeps, visit: Visit): Promise<Step> => {
   const turn = await load(deps, visit)
+  const entered = await enter(turn)
+  if (entered) return move(turn, entered)
   const outcome = await current(turn).stage.challenge(deps, inputOf(turn, turn.row.stage_index))
-  return outcome.kind === 'ask' ? asking(turn, turn.row.stage_index, outcome.ask) : move(turn, outcome)
+  if (outcome.kind !== 'ask') return move(turn, outcome)
+  await keep(turn, outcome.keep)
+  return asking(turn, turn.row.stage_index, outcome.ask)
 }
 
 /** Judges what was posted and answers what comes next. */
 export const postAttempt = async (deps: FlowDeps, visit: Omit<Visit, 'attempt'> & { post: Post }): Promise<Step> => {
   const { post } = visit
   const turn = await load(deps, { ...visit, attempt: post.attempt })
-  const { name, stage } = current(turn)
-  if (post.stage !== name) throw new AttemptOver('the attempt is at another stage', turn.row)
+  const { name, stage, onRefusal } = current(turn)
+  if (post.stage !== name || (await enter(turn))) throw new AttemptOver('the attempt is at another stage', turn.row)
   if (post.decline) return move(turn, { kind: 'denied', reason: 'access_denied' })
   if (post.restart) return restart(turn)
   const input = inputOf(turn, turn.row.stage_index)
   const outcome = stage.answer ? await stage.answer(deps, input, post.fields) : await stage.challenge(deps, input)
-  if (outcome.kind === 'ask') return asking(turn, turn.row.stage_index, outcome.ask)
+  if (outcome.kind === 'ask') {
+    await keep(turn, outcome.keep)
+    return asking(turn, turn.row.stage_index, outcome.ask)
+  }
   if (outcome.kind !== 'failed') return move(turn, outcome)
   await record(turn, { kind: 'failed', stage: name, reason: outcome.reason })
   const { ask, reason, retryAfter } = outcome
+  // A field left empty is no refusal.
+  if (reason === 'InvalidCredentials' && onRefusal === 'deny') return move(turn, { kind: 'denied', reason: 'access_denied' })
+  if (reason === 'InvalidCredentials' && onRefusal === 'restart') return restart(turn)
+  await keep(turn, outcome.keep)
   return { ...position(turn), kind: 'refused', stage: name, ask, reason, retryAfter }
 }
+
+/** Flows that change what a person has: for whoever is signed in, and only for them. */
+export const isForSignedIn = ({ designation }: Flow): boolean => designation === 'stage_configuration' || designation === 'unenrollment'
 
 const load = async (deps: FlowDeps, { flow, attempt, request, now }: Visit): Promise<Turn> => {
   const attempt_hash = sha256(attempt)
@@ -107,32 +137,64 @@ const load = async (deps: FlowDeps, { flow, attempt, request, now }: Visit): Pro
     ? await findFlowAttempt(deps.db, { attempt_hash, browser_hash: sha256(browser), issuer: authServer.issuerUrl }, now)
     : undefined
   if (!row || row.flow_name !== flow.name) throw new AttemptOver('there is no such attempt in this browser, or it has expired')
+  const states = openAttemptStates(deps.rootSecret)
+  if (!states.isOurs(row)) throw new AttemptOver('there is no such attempt in this browser, or it has expired')
   if (row.state !== 'running') throw new AttemptOver('the attempt is over', row)
-  // Both columns are written by this folder alone.
-  return { deps, attempt, attempt_hash, flow, row, context: row.context as Context, facts: row.facts as Facts, request, now }
+  // Both columns are written by this folder alone, and signed.
+  const facts = row.facts as Facts
+  if (isForSignedIn(flow) && !(await isStillSignedIn(deps, request, facts, now))) throw new AttemptOver('the session has changed', row)
+  return {
+    deps,
+    attempt,
+    attempt_hash,
+    flow,
+    row,
+    context: row.context as Context,
+    facts,
+    hidden: states.open(row.sealed_state, attempt_hash),
+    request,
+    now,
+  }
 }
 
-const current = ({ flow, row }: Turn): { name: StageName; stage: Stage } => {
-  const name = flow.stages[row.stage_index]?.stage
-  if (!name) throw new AttemptOver('the flow has changed', row)
-  return { name, stage: stages[name] }
+/** An attempt begins at the first stage without a look at its `when`. Undefined when that stage's turn comes, and always later. */
+const enter = async (turn: Turn): Promise<Judged | undefined> => {
+  if (turn.row.version > 0) return undefined
+  const found = await nextStage(turn, 0)
+  if (found.kind === 'stage' && found.index === 0) return undefined
+  return { kind: 'entered' }
 }
 
-const inputOf = ({ flow, context, facts, request, now }: Turn, index: number): StageInput => ({
+const isStillSignedIn = async ({ db }: FlowDeps, { session: token, authServer }: FlowRequest, { user_id }: Facts, now: Date) => {
+  const session = token === undefined ? undefined : await findSession(db, token, now)
+  return session !== undefined && session.issuer === authServer.issuerUrl && session.user.id === user_id
+}
+
+const current = ({ flow, row }: Turn): { name: StageName; stage: Stage; onRefusal: CompiledStage['onRefusal'] } => {
+  const compiled = flow.stages[row.stage_index]
+  if (!compiled) throw new AttemptOver('the flow has changed', row)
+  return { name: compiled.stage, stage: stages[compiled.stage], onRefusal: compiled.onRefusal }
+}
+
+const inputOf = ({ flow, context, facts, hidden: { kept, carried }, request, now }: Turn, index: number): StageInput => ({
+  flow: flow.name,
   settings: flow.stages[index]?.settings ?? {},
   facts,
   context,
+  kept: kept?.stage_index === index ? kept.values : {},
+  carried: carried ?? {},
   request,
   now,
 })
 
-const position = ({ attempt, flow, context, facts, row }: Turn): Position => ({
+const position = ({ deps, attempt, flow, context, facts, row, request }: Turn): Position => ({
   attempt,
   flow,
   context,
   facts,
   isBegunForOther: row.reference !== null,
-  next: row.next,
+  canRecover: flow.designation === 'authentication' && canSend(deps.settings),
+  next: facts.next === undefined ? row.next : `${request.authServer.pathPrefix}${facts.next}`,
 })
 
 const asking = (turn: Turn, index: number, ask: Ask): Step => {
@@ -141,24 +203,73 @@ const asking = (turn: Turn, index: number, ask: Ask): Step => {
   return { ...position(turn), kind: 'ask', stage, ask }
 }
 
-const asks = (name: StageName): boolean => (stages[name] as Stage).answer !== undefined
+/** The columns that say where an attempt stands. */
+const columnsOf = (
+  { deps, attempt_hash, row, facts, hidden }: Turn,
+  { state, stage_index }: { state: FlowAttempt['state']; stage_index: number },
+) => {
+  const states = openAttemptStates(deps.rootSecret)
+  const sealed_state = states.seal(hidden, attempt_hash)
+  const { flow_name, context } = row
+  return {
+    state,
+    stage_index,
+    facts,
+    sealed_state,
+    signature: states.sign({ attempt_hash, flow_name, state, stage_index, context, facts, sealed_state }),
+  }
+}
 
-type Judged = Exclude<Outcome, { kind: 'ask' }>
+/** Undefined: what was kept stays. */
+const keep = async (turn: Turn, values: Hidden | undefined): Promise<void> => {
+  if (values === undefined) return
+  const { deps, row, attempt_hash } = turn
+  const { stage_index } = row
+  turn.hidden = { ...turn.hidden, kept: { stage_index, values } }
+  await keepInFlowAttempt(deps.db, attempt_hash, row.version, columnsOf(turn, { state: 'running', stage_index }))
+}
+
+/** `entered`: nothing is judged yet, and the first stage is left out. */
+type Judged = Exclude<Outcome, { kind: 'ask' }> | { kind: 'entered' }
+
+type Found = { kind: 'stage'; index: number } | { kind: 'end' } | { kind: 'broken'; reason: string; index: number }
+
+/** The next stage whose turn comes. */
+const nextStage = async ({ deps, flow, context, facts, request, now }: Turn, from: number): Promise<Found> => {
+  for (let index = from; index < flow.stages.length; index += 1) {
+    const turn = await turnOf(deps, flow.stages[index] as CompiledStage, { context, facts, request, now })
+    if (turn === 'comes') return { kind: 'stage', index }
+    if (turn !== 'left_out') return { kind: 'broken', reason: turn.failed, index }
+  }
+  return { kind: 'end' }
+}
+
+/** With what a passed stage found out; what it kept is gone. */
+const withPassed = (turn: Turn, { facts, carry }: Extract<Outcome, { kind: 'passed' }>): Turn => {
+  const carried = carry ? { ...turn.hidden.carried, ...carry } : turn.hidden.carried
+  return { ...turn, facts: { ...turn.facts, ...facts }, hidden: carried ? { carried } : {} }
+}
+
+const withKept = (turn: Turn, stage_index: number, values: Hidden | undefined): Turn =>
+  values ? { ...turn, hidden: { ...turn.hidden, kept: { stage_index, values } } } : turn
 
 /** From a stage that is judged to the next that asks, or to the end. */
 const move = async (turn: Turn, outcome: Judged): Promise<Step> => (await moveToQuestion(turn, outcome)) ?? moveThrough(turn, outcome)
 
-/** The usual way: the very next stage asks, and nothing is done between. One statement; undefined when it is not so. */
+/** The usual way: the next stage asks, and nothing is done between. One statement; undefined when it is not so. */
 const moveToQuestion = async (turn: Turn, judged: Judged): Promise<Step | undefined> => {
+  if (judged.kind !== 'passed' || judged.session) return undefined
   const { deps, row, flow, attempt_hash, now } = turn
-  const stage_index = row.stage_index + 1
-  const next = flow.stages[stage_index]?.stage
-  if (judged.kind !== 'passed' || judged.session || !next || !asks(next)) return undefined
-  const facts = { ...turn.facts, ...judged.facts }
-  const outcome = await stages[next].challenge(deps, inputOf({ ...turn, facts }, stage_index))
+  const passed = withPassed(turn, judged)
+  const found = await nextStage(passed, row.stage_index + 1)
+  const stage: Stage | undefined = found.kind === 'stage' ? stages[(flow.stages[found.index] as CompiledStage).stage] : undefined
+  if (found.kind !== 'stage' || !stage?.answer) return undefined
+  const outcome = await stage.challenge(deps, inputOf(passed, found.index))
   if (outcome.kind !== 'ask') return undefined
-  if (!(await advanceFlowAttempt(deps.db, { attempt_hash, version: row.version, stage_index, facts }, now))) throw movedOn(turn)
-  return asking({ ...turn, facts }, stage_index, outcome.ask)
+  const asked = withKept(passed, found.index, outcome.keep)
+  const columns = columnsOf(asked, { state: 'running', stage_index: found.index })
+  if (!(await advanceFlowAttempt(deps.db, attempt_hash, row.version, columns, now))) throw movedOn(turn)
+  return asking(asked, found.index, outcome.ask)
 }
 
 /** Through stages that do their work in the transaction. */
@@ -166,30 +277,38 @@ const moveThrough = (turn: Turn, judged: Judged): Promise<Step> =>
   turn.deps.db.transaction(async (db) => {
     const { attempt_hash, row, flow, now } = turn
     if (!(await claimFlowAttempt(db, attempt_hash, row.version, now))) throw movedOn(turn)
-    const inside: Turn = { ...turn, deps: { ...turn.deps, db } }
+    let inside: Turn = { ...turn, deps: { ...turn.deps, db } }
     let session: SessionChange | undefined
-    let stage_index = row.stage_index
-    let outcome: Outcome = judged
+    let { stage_index } = row
+    let from = judged.kind === 'entered' ? 0 : stage_index + 1
+    let outcome: Outcome = judged.kind === 'entered' ? { kind: 'passed', facts: {} } : judged
+    let broken: string | undefined
     while (outcome.kind === 'passed') {
-      inside.facts = { ...inside.facts, ...outcome.facts }
+      inside = withPassed(inside, outcome)
       session = outcome.session ?? session
-      stage_index += 1
-      const next = flow.stages[stage_index]
-      if (!next) break
-      outcome = await stages[next.stage].challenge(inside.deps, inputOf(inside, stage_index))
+      const found = await nextStage(inside, from)
+      if (found.kind === 'end') break
+      stage_index = found.index
+      from = stage_index + 1
+      if (found.kind === 'broken') {
+        broken = found.reason
+        outcome = { kind: 'denied', reason: 'configuration_error' }
+      } else outcome = await stages[(flow.stages[stage_index] as CompiledStage).stage].challenge(inside.deps, inputOf(inside, stage_index))
     }
-    const { facts } = inside
     if (outcome.kind === 'ask') {
-      await moveFlowAttempt(db, attempt_hash, { state: 'running', stage_index, facts })
+      inside = withKept(inside, stage_index, outcome.keep)
+      await moveFlowAttempt(db, attempt_hash, columnsOf(inside, { state: 'running', stage_index }))
       return asking(inside, stage_index, outcome.ask)
     }
+    inside.hidden = {}
     if (outcome.kind === 'passed') {
-      await moveFlowAttempt(db, attempt_hash, { state: 'passed', stage_index, facts })
+      await moveFlowAttempt(db, attempt_hash, columnsOf(inside, { state: 'passed', stage_index }))
       await record(inside, { kind: 'passed' })
       return { ...position(inside), kind: 'done', session }
     }
     const reason = outcome.kind === 'denied' ? outcome.reason : 'access_denied'
-    await moveFlowAttempt(db, attempt_hash, { state: 'denied', reason, stage_index, facts })
+    await moveFlowAttempt(db, attempt_hash, { ...columnsOf(inside, { state: 'denied', stage_index }), reason })
+    if (broken !== undefined) await recordEvent(db, brokenConditionEvent(flow, stage_index, broken), now)
     await record(inside, { kind: 'denied', reason })
     return { ...position(inside), kind: 'deny', reason }
   })
@@ -197,12 +316,18 @@ const moveThrough = (turn: Turn, judged: Judged): Promise<Step> =>
 /** Back to the first stage, with nothing found out. */
 const restart = async (turn: Turn): Promise<Step> => {
   const { deps, flow, row, attempt_hash, now } = turn
-  const fresh: Turn = { ...turn, facts: {} }
-  const first = flow.stages[0]?.stage
-  const outcome = first && (await stages[first].challenge(deps, inputOf(fresh, 0)))
-  if (outcome?.kind !== 'ask') throw new AttemptOver('the flow cannot be started over', row)
-  if (!(await advanceFlowAttempt(deps.db, { attempt_hash, version: row.version, stage_index: 0, facts: {} }, now))) throw movedOn(turn)
-  return asking(fresh, 0, outcome.ask)
+  const { token } = turn.hidden.carried ?? {}
+  const fresh: Turn = { ...turn, facts: isForSignedIn(flow) ? turn.facts : {}, hidden: token === undefined ? {} : { carried: { token } } }
+  const found = await nextStage(fresh, 0)
+  const stage = found.kind === 'stage' ? stages[(flow.stages[found.index] as CompiledStage).stage] : undefined
+  const outcome = found.kind === 'stage' && stage ? await stage.challenge(deps, inputOf(fresh, found.index)) : undefined
+  if (found.kind !== 'stage' || outcome?.kind !== 'ask') throw new AttemptOver('the flow cannot be started over', row)
+  const asked = withKept(fresh, found.index, outcome.keep)
+  if (
+    !(await advanceFlowAttempt(deps.db, attempt_hash, row.version, columnsOf(asked, { state: 'running', stage_index: found.index }), now))
+  )
+    throw movedOn(turn)
+  return asking(asked, found.index, outcome.ask)
 }
 
 const movedOn = ({ row }: Turn) => new AttemptOver('the attempt has moved on', row)
@@ -210,4 +335,7 @@ const movedOn = ({ row }: Turn) => new AttemptOver('the attempt has moved on', r
 const record = async ({ deps, flow, facts, context, request, now }: Turn, happened: Happened): Promise<void> => {
   const event = eventOf(happened, { flow, facts, context, request })
   if (event) await recordEvent(deps.db, event, now)
+  // Wrong answers and sign-ins are what a network is judged by.
+  if (happened.kind === 'failed' && happened.reason === 'InvalidCredentials') await countOutcome(deps.db, request.network, 'failure', now)
+  else if (happened.kind === 'passed' && flow.designation === 'authentication') await countOutcome(deps.db, request.network, 'success', now)
 }

@@ -7,6 +7,7 @@ import { setCaller } from '#/lib/http.ts'
 import { openLog } from '#/lib/log.ts'
 import { type Db, openDatabase } from '#/lib/sql.ts'
 import { type FreshDatabase, freshDatabase } from '../../test/support/database.ts'
+import { openFlowDeps } from '../../test/support/flow.ts'
 import { openPages } from './pages.ts'
 import { flowRoutes } from './routes.ts'
 
@@ -16,11 +17,14 @@ const pages = openPages({ log })
 const passwords = openPasswordHasher({ concurrency: 1, queueLimit: 0 })
 const tenant = { namespace: 'default', name: 'tenant', issuerUrl: 'https://id.example/tenant', pathPrefix: '/tenant' }
 let fresh: FreshDatabase
+let flowDeps: Awaited<ReturnType<typeof openFlowDeps>>
 
 before(async () => {
   fresh = await freshDatabase()
+  flowDeps = await openFlowDeps(fresh.db)
 })
 after(async () => {
+  flowDeps.snapshot.close()
   await passwords.close()
   await fresh.drop()
 })
@@ -28,7 +32,7 @@ after(async () => {
 const open = async (db: Db, hasher: PasswordHasher = passwords): Promise<FastifyInstance> => {
   const app = fastify()
   app.addHook('onRequest', async ({ raw }) => setCaller(raw, { network: '192.0.2.1', requestId: 'test', authServer: tenant }))
-  await app.register(flowRoutes({ db, log, passwords: hasher, clock: () => new Date(), pages }))
+  await app.register(flowRoutes({ ...flowDeps, db, passwords: hasher, clock: () => new Date(), pages }))
   return app
 }
 

@@ -1,37 +1,100 @@
 /**
- * The flows there are. Constants for now, in the shape of the Flow kind that will take their place: a designation, and stages in order,
- * each with its settings.
+ * Which flow answers to a name: a Flow resource of the AuthServer's namespace, else of namespace `default`, else the one we ship. Each is compiled
+ * once. A name in an address is that of the resource; where a flow is named for its stage, it is the stage's, whose `_` no resource may have.
  */
-import type { StageName } from './stages/index.ts'
 
-export type Designation =
-  | 'authentication'
-  | 'authorization'
-  | 'enrollment'
-  | 'recovery'
-  | 'invalidation'
-  | 'unenrollment'
-  | 'stage_configuration'
+import { flowVariables } from '#/kinds/expression_variables.ts'
+import type { Designation, FlowSpec, FlowStage } from '#/kinds/flow.ts'
+import { type StageName, stageNames } from '#/kinds/flow_stages.ts'
+import { parseDuration } from '#/lib/clock.ts'
+import { compileExpression, type Expression } from '#/lib/expression.ts'
+import type { AuthServerRef } from '#/lib/http.ts'
+import { defaultFlows } from '#/resources/default_flows.ts'
+import type { Snapshot } from '#/resources/snapshot.ts'
 
 export interface Flow {
   name: string
   designation: Designation
   /** Milliseconds an attempt may take. */
   attemptTtlMs: number
-  stages: readonly { stage: StageName; settings?: Record<string, unknown> }[]
+  stages: readonly CompiledStage[]
 }
 
-const halfAnHour = 30 * 60_000
-
-const flows: Readonly<Record<string, Flow>> = {
-  authentication: {
-    name: 'authentication',
-    designation: 'authentication',
-    attemptTtlMs: halfAnHour,
-    stages: [{ stage: 'identification' }, { stage: 'password' }, { stage: 'user_login', settings: { sessionSeconds: 12 * 3_600 } }],
-  },
-  authorization: { name: 'authorization', designation: 'authorization', attemptTtlMs: halfAnHour, stages: [{ stage: 'consent' }] },
-  invalidation: { name: 'invalidation', designation: 'invalidation', attemptTtlMs: halfAnHour, stages: [{ stage: 'user_logout' }] },
+export interface CompiledStage {
+  stage: StageName
+  /** Checked, and with their defaults. */
+  settings: Readonly<Record<string, unknown>>
+  when: Expression | undefined
+  onRefusal: FlowStage['onRefusal']
 }
 
-export const findFlow = (name: string): Flow | undefined => (Object.hasOwn(flows, name) ? flows[name] : undefined)
+const compiled = new WeakMap<FlowSpec, Flow>()
+
+const compile = (name: string, spec: FlowSpec): Flow => {
+  const known = compiled.get(spec)
+  if (known) return known
+  const flow: Flow = {
+    name: wireName(name),
+    designation: spec.designation,
+    attemptTtlMs: parseDuration(spec.attemptTTL) ?? 30 * 60_000,
+    stages: (spec.stages as FlowStage[]).map(({ stage, when, onRefusal, ...settings }) => ({
+      stage,
+      settings,
+      when: when === undefined ? undefined : compileExpression(when, flowVariables),
+      onRefusal,
+    })),
+  }
+  compiled.set(spec, flow)
+  return flow
+}
+
+const stages: readonly string[] = stageNames
+const wireName = (name: string): string => {
+  const stage = name.replaceAll('-', '_')
+  return stages.includes(stage) ? stage : name
+}
+
+let shipped: ReadonlyMap<string, FlowSpec> | undefined
+
+/** Undefined for a name that no flow has. */
+export const findFlow = (
+  snapshot: Pick<Snapshot, 'get'>,
+  { namespace }: Pick<AuthServerRef, 'namespace'>,
+  name: string,
+): Flow | undefined => {
+  if (!/^[a-z0-9][a-z0-9_.-]{0,252}$/.test(name)) return undefined
+  const resource = name.replaceAll('_', '-')
+  const found = snapshot.get('Flow', namespace, resource) ?? snapshot.get('Flow', 'default', resource)
+  if (found) return compile(resource, found.spec)
+  shipped ??= defaultFlows()
+  const spec = shipped.get(resource)
+  return spec && compile(resource, spec)
+}
+
+/** Name of the flow for something: what the Application of the client says, else the AuthServer, else the one that is named for it. */
+export const flowFor = (
+  snapshot: Pick<Snapshot, 'findAuthServer' | 'list' | 'client'>,
+  { namespace, name }: Pick<AuthServerRef, 'namespace' | 'name'>,
+  designation: Designation,
+  client_id?: string,
+): string => {
+  const chosen = client_id === undefined ? undefined : flowsOfClient(snapshot, { namespace, name }, client_id)?.[designation]
+  return chosen ?? (snapshot.findAuthServer(namespace, name)?.spec.flows as Choice | undefined)?.[designation] ?? designation
+}
+
+type Choice = Partial<Record<Designation, string>>
+
+const flowsOfClient = (
+  snapshot: Pick<Snapshot, 'list' | 'client'>,
+  authServer: { namespace: string; name: string },
+  client_id: string,
+): Choice | undefined => {
+  for (const { metadata, spec } of snapshot.list('Application')) {
+    const { authClientRef: ref, flows } = spec
+    if (!ref || !flows) continue
+    const client = snapshot.client(ref.namespace ?? metadata.namespace, ref.name)
+    const isOf = client?.authServer?.namespace === authServer.namespace && client.authServer.name === authServer.name
+    if (isOf && client.clientId === client_id) return flows as Choice
+  }
+  return undefined
+}

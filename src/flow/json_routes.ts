@@ -2,7 +2,7 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { Problem } from '#/lib/problem.ts'
 import { answerWithProblems, sendProblem } from '#/lib/problem_reply.ts'
-import { beginAttempt } from './attempts.ts'
+import { beginByAddress } from './begin.ts'
 import type { FlowAnswer, RefusedMembers } from './challenge.ts'
 import type { FlowRoutesDeps } from './deps.ts'
 import { getFlow, postAttempt, type Step, showAttempt } from './executor.ts'
@@ -50,11 +50,16 @@ export const jsonRoutes =
       const now = deps.clock()
       const flowRequest = readFlowRequest(request)
       const { authServer } = flowRequest
-      const flow = getFlow(request.params.name)
+      const flow = getFlow(deps, authServer, request.params.name)
       const known = single(request.query, 'attempt')
       if (known) return send(request, reply, await showAttempt(deps, { flow, attempt: known, request: flowRequest, now }), flowRequest, now)
-      const next = single(request.query, 'next') ?? ''
-      const begun = await beginAttempt(deps, { flow: flow.name, next, context: {}, authServer, cookies: request.headers.cookie }, now)
+      const beginning = await beginByAddress(
+        deps,
+        { flow, query: request.query, request: flowRequest, cookies: request.headers.cookie },
+        now,
+      )
+      if (beginning.kind === 'sign_in_first') throw new Problem('unauthenticated', { detail: 'sign in first, and lately' })
+      const { begun } = beginning
       if (begun.setCookie) reply.header('set-cookie', begun.setCookie)
       const asHolder = { ...flowRequest, browser: begun.browser }
       return send(request, reply, await showAttempt(deps, { flow, attempt: begun.attempt, request: asHolder, now }), asHolder, now)
@@ -63,7 +68,8 @@ export const jsonRoutes =
     app.post<{ Params: Params }>(path, { onRequest: refuseOtherOrigins }, async (request, reply) => {
       const now = deps.clock()
       const flowRequest = readFlowRequest(request)
-      const step = await postAttempt(deps, { flow: getFlow(request.params.name), post: readPost(request.body), request: flowRequest, now })
+      const flow = getFlow(deps, flowRequest.authServer, request.params.name)
+      const step = await postAttempt(deps, { flow, post: readPost(request.body), request: flowRequest, now })
       return send(request, reply, step, flowRequest, now)
     })
   }

@@ -5,9 +5,11 @@ import { writeCookie } from '#/lib/cookie.ts'
 import { parseForm } from '#/lib/form.ts'
 import { toProblem } from '#/lib/problem_document.ts'
 import { logProblem, setRetryAfter } from '#/lib/problem_reply.ts'
-import { attemptLocation, beginAttempt } from './attempts.ts'
+import { attemptLocation } from './attempts.ts'
+import { beginByAddress } from './begin.ts'
 import type { FlowRoutesDeps } from './deps.ts'
 import { AttemptOver, getFlow, postAttempt, type Step, showAttempt } from './executor.ts'
+import { flowFor } from './flows.ts'
 import {
   localesOf,
   type Params,
@@ -21,6 +23,7 @@ import {
 } from './read_request.ts'
 import type { FlowRequest } from './stage.ts'
 import { stagePageOf } from './stage_page.ts'
+import type { StageName } from './stages/index.ts'
 
 const path = '/flow/:name'
 
@@ -40,7 +43,7 @@ export const pageRoutes =
         const page = deps.pages.render('error', { error: step.reason, retry: step.next }, { locales, pathPrefix, product })
         return reply.code(403).headers(page.headers).send(page.html)
       }
-      if (step.stage === 'user_login') throw new Error('a stage that asks nothing has asked')
+      if (!hasPage(step.stage)) throw new Error(`the stage ${step.stage} has no page and has asked`)
       const address = attemptLocation(authServer, step.flow.name, step.attempt)
       const page = deps.pages.render(step.stage, stagePageOf(step, deps.pages, locales, pathPrefix), {
         locales,
@@ -59,13 +62,23 @@ export const pageRoutes =
       const now = deps.clock()
       const flowRequest = readFlowRequest(request)
       const { authServer } = flowRequest
-      const flow = getFlow(request.params.name)
+      const flow = getFlow(deps, authServer, request.params.name)
       const attempt = single(request.query, 'attempt')
       if (!attempt) {
-        const next = single(request.query, 'next') ?? ''
-        const begun = await beginAttempt(deps, { flow: flow.name, next, context: {}, authServer, cookies: request.headers.cookie }, now)
+        const beginning = await beginByAddress(
+          deps,
+          { flow, query: request.query, request: flowRequest, cookies: request.headers.cookie },
+          now,
+        )
+        reply.header('cache-control', 'no-store')
+        if (beginning.kind === 'sign_in_first') {
+          const next = encodeURIComponent(`${authServer.pathPrefix}${request.url}`)
+          const signIn = flowFor(deps.snapshot, authServer, 'authentication')
+          return reply.redirect(`${authServer.pathPrefix}/flow/${signIn}?next=${next}`, 303)
+        }
+        const { begun } = beginning
         if (begun.setCookie) reply.header('set-cookie', begun.setCookie)
-        return reply.header('cache-control', 'no-store').redirect(begun.location, 303)
+        return reply.redirect(begun.location, 303)
       }
       const chosen = single(request.query, 'ui_locales')
       if (chosen && isLocale(chosen))
@@ -76,7 +89,7 @@ export const pageRoutes =
     app.post<{ Params: Params }>(path, { onRequest: refuseOtherOrigins }, async (request, reply) => {
       const now = deps.clock()
       const flowRequest = readFlowRequest(request)
-      const flow = getFlow(request.params.name)
+      const flow = getFlow(deps, flowRequest.authServer, request.params.name)
       const step = await postAttempt(deps, { flow, post: readPost(request.body), request: flowRequest, now })
       // The next stage is shown by GET, so that reload and back button post nothing again.
       if (step.kind === 'ask')
@@ -102,6 +115,11 @@ export const pageRoutes =
       return reply.code(problem.status).headers(page.headers).send(page.html)
     })
   }
+
+/** Stages that never ask. */
+const silent = ['user_login', 'user_write', 'invitation', 'deny', 'redirect', 'source'] as const
+const hasPage = (stage: StageName): stage is Exclude<StageName, (typeof silent)[number]> =>
+  !(silent as readonly StageName[]).includes(stage)
 
 /** Where a person goes on: at the attempt while it runs, at the attempt's own end when it is over, else at the flow's beginning. */
 const wayOn = (error: unknown, request: FastifyRequest): string => {

@@ -1,6 +1,6 @@
 /** Every page a person sees outside the console, and what each is given. */
-import type { ChallengeField } from './challenge.ts'
-import type { Account, AccountConsents, AccountPassword, AccountSessions, Applications } from './portal_pages.ts'
+import type { ChallengeField, ChallengeMore } from './challenge.ts'
+import type { Account, AccountConsents, AccountFactors, AccountPassword, AccountSessions, Applications } from './portal_pages.ts'
 
 /** A form that is posted to `action` with these hidden fields beside what the page asks. */
 export interface HiddenForm {
@@ -30,6 +30,10 @@ export interface StagePage {
   /** The person a consent is asked of. */
   person?: string
   scopes: { name: string; text: string }[]
+  /** What the challenge says besides. */
+  more?: ChallengeMore
+  /** There is a flow to recover an account by. */
+  canRecover?: boolean
 }
 
 /** Name of a page (templates/pages/{name}.liquid) and what it wants to know. */
@@ -38,6 +42,17 @@ export interface PageVariables {
   password: StagePage
   consent: StagePage
   user_logout: StagePage
+  user_delete: StagePage
+  authenticator_validate: StagePage
+  authenticator_webauthn: StagePage
+  authenticator_totp: StagePage
+  authenticator_email: StagePage
+  authenticator_static: StagePage
+  prompt: StagePage
+  email: StagePage
+  captcha: StagePage
+  terms: StagePage
+  password_change: StagePage
   /** Something went wrong; `error` is a registered code, `retry` a path of ours to go on at. */
   error: { error: string; error_description?: string; request_id?: string; retry?: string; client?: ShownClient }
   /** 503 with Retry-After. */
@@ -54,6 +69,7 @@ export interface PageVariables {
   account: Account
   account_sessions: AccountSessions
   account_consents: AccountConsents
+  account_factors: AccountFactors
   account_password: AccountPassword
 }
 

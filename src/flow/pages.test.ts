@@ -38,7 +38,7 @@ test("an operator's template stands in for ours, and ours for one that is broken
     assert.equal(pages.render('busy', {}, options).html, '<h1>One moment, please, says the harbour</h1>')
     assert.match(pages.render('logged_out', {}, options).html, /You are signed out/)
     assert.match(lines.join(''), /template\.broken.*logged_out.*line:1/)
-    assert.equal(pages.stylesheet.css, 'body{color:red}')
+    assert.equal(pages.stylesheet.text, 'body{color:red}')
   } finally {
     rmSync(folder, { recursive: true })
   }

@@ -28,6 +28,12 @@ export interface AccountConsents extends PortalPage {
   consents: { id: string; client: string; scopes: string[]; createdAt: Date }[]
 }
 
+export interface AccountFactors extends PortalPage {
+  factors: { id: string; type: string; name: string | null; createdAt: Date; lastUsedAt: Date | null }[]
+  /** Types that may be added. */
+  kinds: string[]
+}
+
 export interface AccountPassword extends PortalPage {
   /** Characters a new password has at least. */
   min_length: number

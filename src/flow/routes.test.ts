@@ -11,6 +11,7 @@ import { type AuthServerRef, setCaller } from '#/lib/http.ts'
 import { openLog } from '#/lib/log.ts'
 import { sql } from '#/lib/sql.ts'
 import { type FreshDatabase, freshDatabase } from '../../test/support/database.ts'
+import { openFlowDeps } from '../../test/support/flow.ts'
 import { newVisitor, type Page, type Visitor } from '../../test/support/http.ts'
 import { beginAttempt, findOutcome } from './attempts.ts'
 import { openPages } from './pages.ts'
@@ -25,12 +26,14 @@ let site: string
 let authServer: AuthServerRef
 let stop: () => Promise<void>
 let ann: string
+let flowDeps: Awaited<ReturnType<typeof openFlowDeps>>
 
 before(async () => {
   fresh = await freshDatabase()
   const { db } = fresh
+  flowDeps = await openFlowDeps(db)
   const app = fastify()
-  await app.register(flowRoutes({ db, log, passwords, clock: () => clock, pages: openPages({ log }) }))
+  await app.register(flowRoutes({ ...flowDeps, passwords, clock: () => clock, pages: openPages({ log }) }))
   await app.ready()
   const server = createServer((request, response) => {
     // Each test is a network of its own, unless it says otherwise.
@@ -49,6 +52,7 @@ before(async () => {
     server.closeAllConnections()
     await new Promise((done) => server.close(done))
     await app.close()
+    flowDeps.snapshot.close()
     await passwords.close()
     await fresh.drop()
   }
@@ -108,14 +112,18 @@ test('the same sign-in by JSON', async () => {
   const visitor = newVisitor(site)
   const first = await json(visitor, '/api/v1/flows/authentication?next=/somewhere')
   assert.equal(first.status, 200)
-  const { attempt } = first.body
-  assert.deepEqual(first.body, {
-    attempt,
-    flow: 'authentication',
-    stage: 'identification',
-    fields: [{ name: 'username', type: 'text', label: 'Name or e-mail', required: true, value: '' }],
-    errors: [],
-  })
+  const { attempt, passkey, ...rest } = first.body
+  assert.equal((passkey as { rpId: string }).rpId, 'localhost')
+  assert.deepEqual(
+    { attempt, ...rest },
+    {
+      attempt,
+      flow: 'authentication',
+      stage: 'identification',
+      fields: [{ name: 'username', type: 'text', label: 'Name or e-mail', required: true, value: '' }],
+      errors: [],
+    },
+  )
   const second = await json(visitor, '/api/v1/flows/authentication', { attempt, stage: 'identification', username: 'ann' })
   assert.equal(second.body.stage, 'password')
   const wrong = await json(visitor, '/api/v1/flows/authentication', { attempt, stage: 'password', password: 'no' })
@@ -321,7 +329,7 @@ test('a protocol begins an attempt and finds its outcome, in that browser only',
   const visitor = newVisitor(site)
   const asked = { flow: 'authentication', reference: 'interaction-1', authServer }
   const begun = await beginAttempt(
-    fresh.db ? { db: fresh.db } : assert.fail(),
+    flowDeps,
     {
       ...asked,
       next: '/back',
@@ -331,7 +339,7 @@ test('a protocol begins an attempt and finds its outcome, in that browser only',
     clock,
   )
   const cookie = begun.setCookie?.split(';')[0] ?? assert.fail('a cookie is set')
-  const outcome = (cookies: string | undefined) => findOutcome({ db: fresh.db }, { ...asked, cookies }, clock)
+  const outcome = (cookies: string | undefined) => findOutcome(flowDeps, { ...asked, cookies }, clock)
   assert.deepEqual(await outcome(cookie), { state: 'running' })
   assert.equal(await outcome(undefined), undefined)
   assert.equal(await outcome('signet_flow=other'), undefined)
@@ -364,14 +372,14 @@ test('consent is given by the person it is asked of, and by nobody else', async 
     await signIn(visitor, username, password)
     const cookies = [...visitor.cookies].map(([name, value]) => `${name}=${value}`).join('; ')
     const asked = { flow: 'authorization', reference: `consent-${username}`, authServer, cookies }
-    const begun = await beginAttempt({ db: fresh.db }, { ...asked, next: '/back', context }, clock)
+    const begun = await beginAttempt(flowDeps, { ...asked, next: '/back', context }, clock)
     const page = await visitor.open(site + begun.location)
     if (expected === 'passed') {
       assert.match(page.text, /know who you are use “payments” for you/)
       const back = await visitor.submit(page)
       assert.equal(new URL(back.url).pathname, '/back')
     }
-    const outcome = await findOutcome({ db: fresh.db }, asked, clock)
+    const outcome = await findOutcome(flowDeps, asked, clock)
     assert.equal(outcome?.state, expected)
     if (outcome?.state === 'passed') assert.deepEqual(outcome.facts.consent, { scopes: ['openid', 'payments'], claims: [], resources: {} })
   }
@@ -411,16 +419,22 @@ test('a person starts over with another name', async () => {
   assert.deepEqual(form(again).names, ['username'])
 })
 
-test('pages are small, need no script, and keep to a strict policy', async () => {
+test('pages are small, work without scripts, and keep to a strict policy', async () => {
   const visitor = newVisitor(site)
   const page = await visitor.open(`${site}/flow/authentication`)
+  const script =
+    /<script src="(\/static\/passkey\.[^"]+\.js)" defer><\/script>/.exec(page.html)?.[1] ?? assert.fail('the script of passkeys')
+  assert.equal((await visitor.request(site + script)).headers.get('cache-control'), 'public, max-age=31536000, immutable')
+  const next = await visitor.submit(page, { username: 'ann' })
+  assert.doesNotMatch(next.html, /<script/)
+  assert.doesNotMatch(next.headers.get('content-security-policy') ?? '', /script-src/)
   const stylesheet = /href="(\/static\/[^"]+)"/.exec(page.html)?.[1] ?? assert.fail('a stylesheet')
   const css = await visitor.request(site + stylesheet)
   assert.equal(css.headers.get('cache-control'), 'public, max-age=31536000, immutable')
   assert.ok(Buffer.byteLength(page.html) + Buffer.byteLength(await css.text()) < 12_000)
-  assert.doesNotMatch(page.html, /<script|<style| style=| on[a-z]+=/)
+  assert.doesNotMatch(page.html, /<style| style=| on[a-z]+=/)
   const policy = page.headers.get('content-security-policy') ?? ''
-  for (const part of ["default-src 'none'", "style-src 'self'", "frame-ancestors 'none'", "base-uri 'none'"])
+  for (const part of ["default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'", "base-uri 'none'"])
     assert.ok(policy.includes(part), part)
   assert.equal(page.headers.get('cache-control'), 'no-store')
   assert.equal(page.headers.get('x-content-type-options'), 'nosniff')

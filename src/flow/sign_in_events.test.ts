@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { noResources } from '../../test/support/flow.ts'
 import { findFlow } from './flows.ts'
 import { eventOf, type Happened } from './sign_in_events.ts'
 import type { FlowRequest } from './stage.ts'
@@ -28,7 +29,7 @@ const rows: [string, Happened, string | undefined][] = [
 ]
 for (const [name, happened, action] of rows)
   test(`${name} ${JSON.stringify(happened)} is ${action ?? 'no event'}`, () => {
-    const flow = findFlow(name) ?? assert.fail()
+    const flow = findFlow(noResources, authServer, name) ?? assert.fail()
     const event = eventOf(happened, { flow, facts, context: { client: { client_id: 'wiki', name: 'Wiki' } }, request })
     assert.equal(event?.action, action)
     if (event) assert.deepEqual([event.actor, event.client, event.network, event.requestId], ['ann', 'wiki', '192.0.2.1', 'r-1'])
@@ -37,6 +38,9 @@ for (const [name, happened, action] of rows)
 
 test('signing out of nothing is no event', () =>
   assert.equal(
-    eventOf({ kind: 'passed' }, { flow: findFlow('invalidation') ?? assert.fail(), facts: {}, context: {}, request }),
+    eventOf(
+      { kind: 'passed' },
+      { flow: findFlow(noResources, authServer, 'invalidation') ?? assert.fail(), facts: {}, context: {}, request },
+    ),
     undefined,
   ))

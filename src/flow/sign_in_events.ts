@@ -34,10 +34,28 @@ export const eventOf = (happened: Happened, { flow, facts, context, request }: W
   }
 }
 
+/** A `when` that could not be evaluated: the attempt was refused for it. */
+export const brokenConditionEvent = (flow: Flow, stage_index: number, reason: string): NewEvent => ({
+  action: 'configuration.error',
+  severity: 'error',
+  actor: 'flow',
+  target: { kind: 'Flow', name: flow.name },
+  data: {
+    flow: flow.name,
+    stage: flow.stages[stage_index]?.stage,
+    field: `spec.stages[${stage_index}].when`,
+    reason: reason.slice(0, 300),
+  },
+})
+
 const actions: Record<string, Partial<Record<Happened['kind'], string>>> = {
   authentication: { passed: 'sign_in.succeeded', failed: 'sign_in.failed', denied: 'sign_in.declined' },
   authorization: { passed: 'consent.given', denied: 'consent.declined' },
   invalidation: { passed: 'sign_out.succeeded' },
+  enrollment: { passed: 'enrollment.succeeded' },
+  recovery: { passed: 'recovery.succeeded', failed: 'recovery.failed' },
+  stage_configuration: { failed: 'factor.failed' },
+  unenrollment: { failed: 'sign_in.failed' },
 }
 
 const actionOf = (happened: Happened, { designation }: Flow, facts: Facts): string | undefined => {

@@ -2,18 +2,26 @@
  * The contract of a stage. A stage says what it asks and judges the answer, and nothing else: it does not render, count failures,
  * write events, set cookies or choose what comes next. That is the executor's, so every stage gets it alike.
  */
+
 import type { PasswordHasher } from '#/identity/passwords.ts'
 import type { Clock } from '#/lib/clock.ts'
+import type { Settings } from '#/lib/config.ts'
 import type { AuthServerRef } from '#/lib/http.ts'
 import type { Log } from '#/lib/log.ts'
+import type { Secret } from '#/lib/secret.ts'
 import type { Db } from '#/lib/sql.ts'
-import type { ChallengeField } from './challenge.ts'
+import type { Snapshot } from '#/resources/snapshot.ts'
+import type { ChallengeField, ChallengeMore } from './challenge.ts'
+import type { Hidden } from './state.ts'
 
 export interface FlowDeps {
   db: Db
   log: Log
   clock: Clock
   passwords: PasswordHasher
+  snapshot: Snapshot
+  rootSecret: Secret
+  settings: Pick<Settings, 'SMTP_URL' | 'MAIL_FROM'>
 }
 
 /** What has been found out in this attempt so far. Kept in the attempt's row, so never a secret. */
@@ -21,6 +29,8 @@ export interface Facts {
   /** As it was typed, which says nothing of whether such a person exists; once a factor is proven, the person's own. */
   username?: string
   user_id?: string
+  /** Where the browser goes at the end, instead of where the attempt was begun to lead. */
+  next?: string
   /** RFC 8176. */
   amr?: string[]
   acr?: string
@@ -28,6 +38,13 @@ export interface Facts {
   auth_time?: number
   /** `sessions.uid` of the session that user_login made. */
   session_uid?: string
+  /** E-mail address whose mailbox they have shown to be theirs. */
+  proven_email?: string
+  /** What prompts asked, but for passwords. */
+  prompted?: Record<string, string>
+  invitation?: { email?: string; name?: string; locale?: string; groups?: string[] }
+  /** `terms` accepted, by version. */
+  accepted_terms?: string
   /** What the person agreed to in the consent stage, as the context asked for it. */
   consent?: { scopes: string[]; claims: string[]; resources: Record<string, string[]> }
 }
@@ -43,6 +60,8 @@ export interface Context {
     policy_uri?: string
     tos_uri?: string
   }
+  /** What a session should be worth, the better first: whoever has less is asked for what is missing. */
+  acr_values?: string[]
   /** Filled into the identification stage. */
   login_hint?: string
   ui_locales?: string[]
@@ -69,17 +88,25 @@ export interface FlowRequest {
 }
 
 export interface StageInput<Settings = StageSettings> {
+  /** Name of the flow. */
+  flow: string
   settings: Settings
   facts: Facts
   context: Context
+  /** What this very stage kept when it asked. */
+  kept: Hidden
+  /** What earlier stages handed on; `token` is that of the link that led here, of an invitation or a mail. */
+  carried: Hidden
   request: FlowRequest
   now: Date
 }
 
-export type StageSettings = Record<string, unknown>
+export type StageSettings = Readonly<Record<string, unknown>>
 
 /** One thing that is asked. Its label is `field.{name}` in the message catalogue. */
 export interface Field extends Omit<ChallengeField, 'label'> {
+  /** In place of the text of the message catalogue. */
+  label?: string
   /** HTML's autofill detail token. */
   autocomplete?: string
 }
@@ -88,23 +115,34 @@ export interface Field extends Omit<ChallengeField, 'label'> {
 export interface FieldMistake {
   field: string
   detail: string
+  /** For the placeholders of the text. */
+  values?: Record<string, unknown>
+  /** A text of the operator's, in place of the catalogue's. */
+  text?: string
 }
 
 export interface Ask {
   fields: Field[]
   mistakes: FieldMistake[]
+  /** What the challenge says besides, under its wire names: `passkey`, `otpauthUrl`, `codes`. */
+  more?: ChallengeMore
 }
 
+/** Wrong answers: InvalidCredentials is counted and an event, InvalidAnswer is a slip. */
 export type Failure = 'InvalidCredentials' | 'InvalidAnswer' | 'LockedOut' | 'SessionChanged'
 
 export type Outcome =
-  | { kind: 'ask'; ask: Ask }
-  | { kind: 'passed'; facts: Facts; session?: SessionChange }
-  | { kind: 'failed'; reason: Failure; ask: Ask; retryAfter?: number }
+  /** `keep` is sealed in the attempt until the stage is passed; left out, what was kept stays. */
+  | { kind: 'ask'; ask: Ask; keep?: Hidden }
+  /** `carry` is sealed in the attempt and shown to later stages. */
+  | { kind: 'passed'; facts: Facts; session?: SessionChange; carry?: Hidden }
+  | { kind: 'failed'; reason: Failure; ask: Ask; retryAfter?: number; keep?: Hidden }
   | { kind: 'denied'; reason: string }
 
 /** What becomes of the browser's session: its new token, or none. */
 export type SessionChange = { kind: 'began'; token: string; expiresAt: Date } | { kind: 'ended' }
+
+export const lockedOut = (ask: Ask, retryAfter: number) => ({ kind: 'failed', reason: 'LockedOut', ask, retryAfter }) as const
 
 export interface Stage {
   /**

@@ -1,5 +1,5 @@
 /** A step as a challenge for JSON, and as what its page is given. Both come from the same, so that no front end knows more than another. */
-import type { Challenge, ChallengeField } from './challenge.ts'
+import type { Challenge, ChallengeField, ChallengeMore } from './challenge.ts'
 import type { Step } from './executor.ts'
 import type { StagePage } from './page_variables.ts'
 import type { PageRenderer } from './pages.ts'
@@ -14,7 +14,10 @@ const textsFor =
     pages.text(locales, key, values)
 
 const labelled = ({ ask }: Asking, text: Texts) =>
-  ask.fields.map(({ autocomplete: _, ...field }): ChallengeField => ({ ...field, label: text(`field.${field.name}`) }))
+  ask.fields.map(({ autocomplete: _, label, ...field }): ChallengeField => ({ ...field, label: label ?? text(`field.${field.name}`) }))
+
+const told = ({ ask }: Asking, text: Texts) =>
+  ask.mistakes.map(({ field, detail, values, text: own }) => ({ field, text: own ?? text(detail, values) }))
 
 export const challengeOf = (step: Asking, pages: PageRenderer, locales: readonly string[]): Challenge => {
   const text = textsFor(pages, locales)
@@ -23,7 +26,8 @@ export const challengeOf = (step: Asking, pages: PageRenderer, locales: readonly
     flow: step.flow.name,
     stage: step.stage,
     fields: labelled(step, text),
-    errors: step.ask.mistakes.map(({ field, detail }) => ({ pointer: `/${field}`, detail: text(detail) })),
+    errors: told(step, text).map((mistake) => ({ pointer: `/${mistake.field}`, detail: mistake.text })),
+    ...step.ask.more,
   }
 }
 
@@ -42,12 +46,14 @@ export const stagePageOf = (step: Asking, pages: PageRenderer, locales: readonly
         isWrong: step.ask.mistakes.some((mistake) => mistake.field === field.name),
       }
     }),
-    mistakes: step.ask.mistakes.map(({ field, detail }) => ({ field, text: text(detail) })),
+    mistakes: told(step, text),
     ...(client ? { client } : {}),
     canDecline: step.isBegunForOther,
     ...(step.facts.username ? { username: step.facts.username } : {}),
     ...(user ? { person: user.name } : {}),
     scopes: scopesInWords(step.context, text),
+    ...(step.ask.more ? { more: step.ask.more } : {}),
+    canRecover: step.canRecover,
   }
 }
 

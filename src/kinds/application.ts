@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { checkExpression } from '#/lib/expression.ts'
 import { accessVariables } from './expression_variables.ts'
 import { distinct, expressionText, paused, reference, text, webUrl } from './fields.ts'
+import { flowChoice } from './flow.ts'
 import { defineKind } from './kind.ts'
 
 export const Application = defineKind({
@@ -19,6 +20,9 @@ export const Application = defineKind({
       .describe('The client through which it signs people in; access below then holds there too.'),
     launchUrl: webUrl.describe('Where a click leads.'),
     icon: webUrl.optional().describe('Address of its picture.'),
+    flows: flowChoice('authentication', 'authorization').describe(
+      'Flows for people who come through its client, instead of those of the AuthServer.',
+    ),
     access: z
       .strictObject({
         groups: distinct(text(255), 1_000).optional().describe('Members of any of these groups may use it.'),

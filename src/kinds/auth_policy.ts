@@ -68,6 +68,17 @@ export const AuthPolicy = defineKind({
       })
       .optional()
       .describe('How clients prove who they are.'),
+    authentication: z
+      .strictObject({
+        acr: z
+          .enum(['1fa', '2fa', 'phr'])
+          .optional()
+          .describe(
+            'The least a sign-in must be worth: one factor, two, or a passkey that verified the person. The strongest of all policies counts.',
+          ),
+      })
+      .optional()
+      .describe('How people prove who they are.'),
     profile: z
       .enum(['fapi2', 'fapi2-message-signing'])
       .optional()

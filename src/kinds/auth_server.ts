@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { distinct, duration, labelSelector, namespaceName, paused, reference, secretRef, text } from './fields.ts'
+import { flowChoice } from './flow.ts'
 import { defineKind } from './kind.ts'
 
 const issuerUrl = z
@@ -43,6 +44,9 @@ export const AuthServer = defineKind({
       })
       .optional()
       .describe('Namespaces whose AuthClients may use this server. Default: all of them.'),
+    flows: flowChoice('authentication', 'authorization', 'enrollment', 'recovery', 'invalidation', 'unenrollment').describe(
+      'Flows of this server, of its namespace or of namespace default.',
+    ),
     signingAlgorithms: distinct(z.enum(['ES256', 'RS256', 'EdDSA']), 3)
       .min(1)
       .default(['ES256', 'RS256', 'EdDSA'])

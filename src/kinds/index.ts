@@ -3,6 +3,7 @@ import { AuthClient } from './auth_client.ts'
 import { AuthPolicy } from './auth_policy.ts'
 import { AuthServer } from './auth_server.ts'
 import { ClaimMapper } from './claim_mapper.ts'
+import { Flow } from './flow.ts'
 import { Group } from './group.ts'
 import type { Kind } from './kind.ts'
 import { Role } from './role.ts'
@@ -10,7 +11,7 @@ import { User } from './user.ts'
 import { UserStore } from './user_store.ts'
 
 /** Every kind we offer; what is referred to stands before what refers to it. */
-export const kinds = { UserStore, Group, User, Role, AuthPolicy, AuthServer, AuthClient, ClaimMapper, Application } satisfies Record<
+export const kinds = { UserStore, Group, User, Role, AuthPolicy, Flow, AuthServer, AuthClient, ClaimMapper, Application } satisfies Record<
   string,
   Kind
 >

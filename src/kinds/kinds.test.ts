@@ -12,6 +12,7 @@ const least: Record<keyof typeof kinds, object> = {
   User: {},
   Role: { rules: [] },
   AuthPolicy: {},
+  Flow: { designation: 'authentication', stages: [{ stage: 'password' }] },
   AuthServer: { issuerUrl: 'https://sign-in.example.com' },
   AuthClient: { authServerRef: { name: 'default' } },
   ClaimMapper: { authServerRef: { name: 'default' }, claims: [{ name: 'team', value: 'user.attributes.team' }] },

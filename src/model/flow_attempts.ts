@@ -1,6 +1,7 @@
 import { type Db, sql } from '#/lib/sql.ts'
 
 export interface FlowAttempt {
+  attempt_hash: Buffer
   flow_name: string
   reference: string | null
   next: string
@@ -11,6 +12,8 @@ export interface FlowAttempt {
   /** Written and read by src/flow alone. */
   context: unknown
   facts: unknown
+  sealed_state: Buffer | null
+  signature: Buffer | null
 }
 
 export interface NewFlowAttempt {
@@ -21,14 +24,17 @@ export interface NewFlowAttempt {
   reference: string | undefined
   next: string
   context: unknown
+  facts: unknown
+  sealed_state: Buffer | null
+  signature: Buffer
   expires_at: Date
 }
 
 export const insertFlowAttempt = (db: Db, attempt: NewFlowAttempt, now: Date): Promise<number> =>
   db.run(sql`
-  insert into flow_attempts (attempt_hash, browser_hash, issuer, flow_name, reference, next, context, created_at, expires_at)
+  insert into flow_attempts (attempt_hash, browser_hash, issuer, flow_name, reference, next, context, facts, sealed_state, signature, created_at, expires_at)
   values (${attempt.attempt_hash}, ${attempt.browser_hash}, ${attempt.issuer}, ${attempt.flow_name}, ${attempt.reference ?? null},
-          ${attempt.next}, ${JSON.stringify(attempt.context)}, ${now}, ${attempt.expires_at})`)
+          ${attempt.next}, ${JSON.stringify(attempt.context)}, ${JSON.stringify(attempt.facts)}, ${attempt.sealed_state}, ${attempt.signature}, ${now}, ${attempt.expires_at})`)
 
 /** Of that browser and issuer only: to anyone else it is as if it were not there. */
 export const findFlowAttempt = (
@@ -37,7 +43,7 @@ export const findFlowAttempt = (
   now: Date,
 ): Promise<FlowAttempt | undefined> =>
   db.maybeOne(sql`
-  select flow_name, reference, next, state, reason, stage_index, version, context, facts
+  select attempt_hash, flow_name, reference, next, state, reason, stage_index, version, context, facts, sealed_state, signature
     from flow_attempts
    where attempt_hash = ${by.attempt_hash}
      and browser_hash = ${by.browser_hash}
@@ -51,7 +57,7 @@ export const findFlowAttemptByReference = (
   now: Date,
 ): Promise<FlowAttempt | undefined> =>
   db.maybeOne(sql`
-  select flow_name, reference, next, state, reason, stage_index, version, context, facts
+  select attempt_hash, flow_name, reference, next, state, reason, stage_index, version, context, facts, sealed_state, signature
     from flow_attempts
    where reference = ${by.reference}
      and flow_name = ${by.flow_name}
@@ -76,32 +82,55 @@ export interface MovedFlowAttempt {
   reason?: string
   stage_index: number
   facts: unknown
+  sealed_state: Buffer | null
+  signature: Buffer
 }
 
 /** Claims and moves at once, to a stage that asks; false when another post has moved it since it was read. */
 export const advanceFlowAttempt = async (
   db: Db,
-  { attempt_hash, version, stage_index, facts }: { attempt_hash: Buffer; version: number; stage_index: number; facts: unknown },
+  attempt_hash: Buffer,
+  version: number,
+  { stage_index, facts, sealed_state, signature }: Omit<MovedFlowAttempt, 'state' | 'reason'>,
   now: Date,
 ): Promise<boolean> =>
   (await db.run(sql`
   update flow_attempts
      set version = version + 1,
          stage_index = ${stage_index},
-         facts = ${JSON.stringify(facts)}
+         facts = ${JSON.stringify(facts)},
+         sealed_state = ${sealed_state},
+         signature = ${signature}
    where attempt_hash = ${attempt_hash}
      and version = ${version}
      and state = 'running'
      and expires_at > ${now}`)) === 1
 
-/** Only in the transaction that claimed it. */
-export const moveFlowAttempt = (db: Db, attempt_hash: Buffer, { state, reason, stage_index, facts }: MovedFlowAttempt): Promise<number> =>
+/** What a stage keeps while it asks: the attempt stays where it is. Nothing happens when it has moved since it was read. */
+export const keepInFlowAttempt = (
+  db: Db,
+  attempt_hash: Buffer,
+  version: number,
+  { sealed_state, signature }: { sealed_state: Buffer | null; signature: Buffer },
+): Promise<number> =>
   db.run(sql`
   update flow_attempts
-     set state = ${state},
-         reason = ${reason ?? null},
-         stage_index = ${stage_index},
-         facts = ${JSON.stringify(facts)}
+     set sealed_state = ${sealed_state},
+         signature = ${signature}
+   where attempt_hash = ${attempt_hash}
+     and version = ${version}
+     and state = 'running'`)
+
+/** Only in the transaction that claimed it. */
+export const moveFlowAttempt = (db: Db, attempt_hash: Buffer, moved: MovedFlowAttempt): Promise<number> =>
+  db.run(sql`
+  update flow_attempts
+     set state = ${moved.state},
+         reason = ${moved.reason ?? null},
+         stage_index = ${moved.stage_index},
+         facts = ${JSON.stringify(moved.facts)},
+         sealed_state = ${moved.sealed_state},
+         signature = ${moved.signature}
    where attempt_hash = ${attempt_hash}`)
 
 /** Removes at most `limit` expired ones; answers how many. */

@@ -5,7 +5,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Interaction, InteractionResults, Provider } from 'oidc-provider'
 import { beginAttempt, findOutcome } from '#/flow/attempts.ts'
-import type { Context } from '#/flow/stage.ts'
+import { flowFor } from '#/flow/flows.ts'
+import type { Context, Facts } from '#/flow/stage.ts'
 import { readSessionCookie } from '#/identity/session_cookie.ts'
 import { findSession, type SessionOfPerson } from '#/identity/sessions.ts'
 import { readCookie } from '#/lib/cookie.ts'
@@ -89,9 +90,12 @@ const denied = (reason: string): Step => ({
   },
 })
 
+const list = (value: unknown): string[] => (Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [])
+
 const login = async (visit: Visit): Promise<Step> => {
   const { interaction, session } = visit
-  const outcome = await outcomeOf(visit, 'authentication')
+  const flow = flowOf(visit, 'authentication')
+  const outcome = await outcomeOf(visit, flow)
   if (outcome?.state === 'denied') return denied(outcome.reason)
   const hasPassed = outcome?.state === 'passed' && session !== undefined && outcome.facts.user_id === session.user.id
   // Signed in elsewhere in the meantime, in another window.
@@ -112,16 +116,30 @@ const login = async (visit: Visit): Promise<Step> => {
       },
     }
   const { login_hint } = interaction.params
-  return await ask(visit, 'authentication', { ...(typeof login_hint === 'string' && { login_hint: login_hint.slice(0, 200) }) })
+  const acr_values = list(interaction.prompt.details.acr_values)
+  // Whoever is signed in and lacks only a factor is asked for that alone.
+  const isStepUp =
+    session !== undefined && interaction.prompt.reasons.every((reason) => reason === 'acr_values' || reason === 'essential_acr')
+  return await ask(
+    visit,
+    flow,
+    {
+      ...(typeof login_hint === 'string' && { login_hint: login_hint.slice(0, 200) }),
+      ...(acr_values.length && { acr_values }),
+    },
+    isStepUp ? { user_id: session.user.id, username: session.user.username, amr: session.amr } : {},
+  )
 }
 
-const list = (value: unknown): string[] => (Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [])
+const flowOf = ({ deps, client, request }: Visit, designation: 'authentication' | 'authorization') =>
+  flowFor(deps.snapshot, getCaller(request).authServer, designation, client.clientId)
 
 const consent = async (visit: Visit): Promise<Step> => {
   const { deps, provider, interaction, session, client } = visit
   // Gone while the page was open.
   if (!session || session.user.id !== interaction.session?.accountId) throw new InteractionLost()
-  const outcome = await outcomeOf(visit, 'authorization')
+  const flow = flowOf(visit, 'authorization')
+  const outcome = await outcomeOf(visit, flow)
   if (outcome?.state === 'denied') return denied(outcome.reason)
   if (outcome?.state === 'passed' && outcome.facts.consent && outcome.facts.user_id === session.user.id) {
     const grantId = await grantConsent(deps, provider, {
@@ -143,7 +161,7 @@ const consent = async (visit: Visit): Promise<Step> => {
   const resources = Object.fromEntries(
     Object.entries(details.missingResourceScopes ?? {}).map(([resource, wanted]) => [resource, list(wanted)]),
   )
-  return await ask(visit, 'authorization', {
+  return await ask(visit, flow, {
     user: { user_id: session.user.id, name: session.user.name ?? session.user.username },
     scopes,
     claims: list(details.missingOIDCClaims),
@@ -158,7 +176,7 @@ const outcomeOf = ({ deps, interaction, request }: Visit, flow: string) =>
     deps.clock(),
   )
 
-const ask = async ({ deps, interaction, client, request }: Visit, flow: string, context: Context): Promise<Step> => {
+const ask = async ({ deps, interaction, client, request }: Visit, flow: string, context: Context, facts: Facts = {}): Promise<Step> => {
   const { authServer } = getCaller(request)
   const { ui_locales } = interaction.params
   const begun = await beginAttempt(
@@ -167,6 +185,7 @@ const ask = async ({ deps, interaction, client, request }: Visit, flow: string, 
       flow,
       next: interactionPath(authServer.pathPrefix, interaction.uid),
       reference: interaction.uid,
+      facts,
       context: {
         ...context,
         client: { client_id: client.clientId, ...shownClient(client) },

@@ -12,7 +12,7 @@ import type { Secret } from '#/lib/secret.ts'
 import type { Db } from '#/lib/sql.ts'
 import { acrValues, meetsAcr } from '#/policy/acr.ts'
 import { keptAlgorithms } from '#/policy/resolved_client.ts'
-import type { ResolvedAuthServer } from '#/resources/snapshot.ts'
+import type { ResolvedAuthServer, Snapshot } from '#/resources/snapshot.ts'
 import { openAccounts } from './account.ts'
 import type { ApplicationAccess } from './application_access.ts'
 import { type Claims, claimsOfScope, claimsOfSignIn } from './claims.ts'
@@ -34,6 +34,7 @@ export interface ProviderDeps extends PageDeps, StoreDeps {
   db: Db
   log: Log
   rootSecret: Secret
+  snapshot: Snapshot
   outbound: Outbound
   authServer: ResolvedAuthServer
   keyring: () => Keyring
@@ -233,6 +234,16 @@ const essentialAcrs = (claims: ClaimsParameter | undefined): unknown[] | undefin
   return acr.value === undefined ? undefined : [acr.value]
 }
 
+/** Those that some sign-in of ours reaches. */
+const reachable = (wanted: readonly unknown[]): string[] => acrValues.filter((acr) => wanted.includes(acr))
+
+/** What a request asks for beyond what any sign-in has. A policy demands it; a client wishes for it. */
+const wantedAcrs = ({ client, params }: KoaContextWithOIDC['oidc']): { values: string[]; isDemanded: boolean } => {
+  const { acr: demanded = '1fa' } = client ? factsOf(client).policy : {}
+  if (demanded !== '1fa') return { values: acrValues.slice(acrValues.indexOf(demanded)), isDemanded: true }
+  return { values: reachable(String(params?.acr_values ?? '').split(' ')), isDemanded: false }
+}
+
 const prompts = (access: ApplicationAccess) => {
   const { Check, Prompt, base } = interactionPolicy
   const policy = base()
@@ -259,7 +270,24 @@ const prompts = (access: ApplicationAccess) => {
         const wanted = essentialAcrs(oidc.claims)
         return wanted === undefined || meetsAcr(oidc.acr, wanted) ? Check.NO_NEED_TO_PROMPT : Check.REQUEST_PROMPT
       },
-      ({ oidc }) => ({ essential_acrs: essentialAcrs(oidc.claims) }),
+      ({ oidc }) => ({ essential_acrs: essentialAcrs(oidc.claims), acr_values: reachable(essentialAcrs(oidc.claims) ?? []) }),
+    ),
+  )
+  // RFC 9470 section 4, and what the client's policy demands.
+  login?.checks.add(
+    new Check(
+      'acr_values',
+      'a stronger sign-in is needed',
+      ({ oidc }) => {
+        const wanted = wantedAcrs(oidc)
+        if (!wanted.values.length || meetsAcr(oidc.acr, wanted.values)) return Check.NO_NEED_TO_PROMPT
+        // What was only wished for is asked once.
+        return wanted.isDemanded || !oidc.result?.login ? Check.REQUEST_PROMPT : Check.NO_NEED_TO_PROMPT
+      },
+      ({ oidc }) => {
+        const { values, isDemanded } = wantedAcrs(oidc)
+        return { acr_values: values, ...(isDemanded ? { essential_acrs: values } : {}) }
+      },
     ),
   )
   policy.add(new Prompt({ name: 'select_account', requestable: true }), 0)

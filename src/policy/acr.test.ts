@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { meetsAcr } from './acr.ts'
+import { acrOf, meetsAcr, withMfa } from './acr.ts'
 
 const rows: [string | undefined, unknown[], boolean][] = [
   ['1fa', ['1fa'], true],
@@ -15,3 +15,20 @@ const rows: [string | undefined, unknown[], boolean][] = [
 ]
 for (const [acr, wanted, expected] of rows)
   test(`${acr} ${expected ? 'meets' : 'does not meet'} ${JSON.stringify(wanted)}`, () => assert.equal(meetsAcr(acr, wanted), expected))
+
+const reached: [string[], string][] = [
+  [['pwd'], '1fa'],
+  [['otp'], '1fa'],
+  [['pwd', 'otp'], '2fa'],
+  [['pwd', 'hwk'], '2fa'],
+  [['swk'], '1fa'],
+  [['swk', 'user'], 'phr'],
+  [['pwd', 'user'], '1fa'],
+  [[], '1fa'],
+]
+for (const [amr, acr] of reached) test(`${amr.join(' and ') || 'nothing'} is ${acr}`, () => assert.equal(acrOf(amr), acr))
+
+test('mfa stands beside what was proven, once, and only where it is more than one', () => {
+  assert.deepEqual(withMfa(['pwd']), ['pwd'])
+  assert.deepEqual(withMfa(['pwd', 'otp', 'mfa']), ['pwd', 'otp', 'mfa'])
+})

@@ -7,6 +7,7 @@
 import type { AuthPolicySpec } from '#/kinds/auth_policy.ts'
 import { seconds } from '#/kinds/fields.ts'
 import { type AuthMethod, authMethods, type GrantType, grantTypes, type ResponseType, responseTypes } from '#/kinds/oauth.ts'
+import { type Acr, acrValues } from './acr.ts'
 
 export type Profile = 'fapi2' | 'fapi2-message-signing'
 
@@ -26,6 +27,8 @@ export interface EffectivePolicy {
   readonly allowedScopes: readonly string[] | undefined
   readonly authMethods: readonly AuthMethod[]
   readonly secretRotation: { readonly enabled: boolean; readonly schedules: readonly string[]; readonly overlap: number }
+  /** The least a sign-in must be worth. */
+  readonly acr: Acr
   readonly profile: Profile | undefined
   readonly requirePushedAuthorizationRequests: boolean
   readonly requireDpop: boolean
@@ -151,6 +154,7 @@ export const effectivePolicy = (policies: readonly NamedPolicy[]): EffectivePoli
       schedules: [...new Set(stated(rotations.filter((rotation) => rotation.enabled).map((rotation) => rotation.schedule)))],
       overlap: seconds(overlap),
     },
+    acr: acrValues.findLast((acr) => specs.some((spec) => spec.authentication?.acr === acr)) ?? '1fa',
     profile,
     requirePushedAuthorizationRequests: demanded('requirePushedAuthorizationRequests'),
     requireDpop: demanded('requireDpop'),
@@ -176,6 +180,7 @@ export const renderEffectivePolicy = (policy: EffectivePolicy): Record<string, u
       ? { secretRotation: { enabled: true, schedules: policy.secretRotation.schedules, overlap: policy.written.overlap } }
       : {}),
   },
+  ...(policy.acr === '1fa' ? {} : { authentication: { acr: policy.acr } }),
   ...(policy.profile ? { profile: policy.profile } : {}),
   requirePushedAuthorizationRequests: policy.requirePushedAuthorizationRequests,
   requireDpop: policy.requireDpop,

@@ -3,11 +3,15 @@
  * which says what was done.
  */
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import { flowFor } from '#/flow/flows.ts'
 import type { PageName, PageVariables } from '#/flow/page_variables.ts'
 import type { PageRenderer } from '#/flow/pages.ts'
+import { canSend } from '#/identity/mail.ts'
 import type { PasswordHasher } from '#/identity/passwords.ts'
+import { factorTypes } from '#/kinds/flow_stages.ts'
 import { readLocales } from '#/lib/catalogue.ts'
 import type { Clock } from '#/lib/clock.ts'
+import type { Settings } from '#/lib/config.ts'
 import { formLimit, parseForm } from '#/lib/form.ts'
 import { getCaller } from '#/lib/http.ts'
 import type { Log } from '#/lib/log.ts'
@@ -20,6 +24,7 @@ import type { Snapshot } from '#/resources/snapshot.ts'
 import { changePassword } from './account_password.ts'
 import { listApplications } from './applications.ts'
 import { listShownConsents, withdrawConsent } from './consents.ts'
+import { isFresh, listShownFactors, withdrawFactor } from './factors.ts'
 import { checkPost, findPerson, type Person } from './person.ts'
 import { endSessions, listShownSessions } from './sessions.ts'
 
@@ -30,11 +35,18 @@ export interface PortalDeps {
   passwords: PasswordHasher
   pages: PageRenderer
   snapshot: Snapshot
+  settings: Pick<Settings, 'SMTP_URL'>
 }
 
 /** What a post has done, to be said by the page it leads back to. */
-export type Notice = 'session_ended' | 'sessions_ended' | 'consent_withdrawn' | 'password_changed'
-const notices: readonly string[] = ['session_ended', 'sessions_ended', 'consent_withdrawn', 'password_changed'] satisfies Notice[]
+export type Notice = 'session_ended' | 'sessions_ended' | 'consent_withdrawn' | 'password_changed' | 'factor_removed'
+const notices: readonly string[] = [
+  'session_ended',
+  'sessions_ended',
+  'consent_withdrawn',
+  'password_changed',
+  'factor_removed',
+] satisfies Notice[]
 
 export const portalRoutes =
   (deps: PortalDeps): FastifyPluginAsync =>
@@ -121,6 +133,20 @@ export const portalRoutes =
       mistakes,
       min_length: passwordRulesOf(deps.snapshot, authServer).minLength,
     })
+    page('/account/factors', async (person, request, reply) => {
+      const { factors } = await listShownFactors(deps, person)
+      const kinds = factorTypes.filter((type) => type !== 'email' || (canSend(deps.settings) && person.session.user.emailVerified))
+      return show(request, reply, person, { name: 'account_factors', variables: { factors, kinds: [...kinds].reverse() } })
+    })
+    post('/account/factors', async ({ person, body, reply, now }) => {
+      if (isFresh(person, now)) return withdrawFactor(deps, person, body, now)
+      const { authServer } = person
+      const next = encodeURIComponent(`${authServer.pathPrefix}/account/factors`)
+      const signIn = flowFor(deps.snapshot, authServer, 'authentication')
+      reply.header('cache-control', 'no-store').redirect(`${authServer.pathPrefix}/flow/${signIn}?next=${next}`, 303)
+      return undefined
+    })
+
     page('/account/password', async (person, request, reply) =>
       show(request, reply, person, { name: 'account_password', variables: passwordForm(person, []) }),
     )

@@ -10,6 +10,7 @@ import { Secret } from '#/lib/secret.ts'
 import type { Db } from '#/lib/sql.ts'
 import { claimFirstStart } from '#/model/resources.ts'
 import { checkResource } from './check.ts'
+import { defaultFlowManifests } from './default_flows.ts'
 import { storeOf } from './stores/index.ts'
 import { writeDesired } from './write.ts'
 
@@ -53,6 +54,7 @@ export const firstResources = (issuerUrl: string) => {
       },
       label,
     ),
+    ...defaultFlowManifests(),
     resource('AuthServer', 'default', { issuerUrl, policySelector: { matchLabels: label }, userStoreRef: { name: 'default' } }),
   ]
 }

@@ -34,12 +34,74 @@ const password = {
   autocomplete: 'current-password',
   isWrong: true,
 } as const
+const code = { name: 'code', type: 'text', label: 'Code', required: true, autocomplete: 'one-time-code', isWrong: true } as const
+const called = { name: 'name', type: 'text', label: 'Name', required: false, autocomplete: 'off', isWrong: false } as const
+const passkey = { challenge: 'AAAA', rpId: 'localhost', userVerification: 'required', allowCredentials: [] }
 const mistakes = [{ field: 'password', text: 'The name or the password is wrong.' }]
 const then = new Date('2026-11-23T12:00:00Z')
 
 /** Each page, as full as it gets. */
 const samples: { [Name in PageName]: PageVariables[Name] } = {
-  identification: { ...stage, stage: 'identification', fields: [username] },
+  identification: { ...stage, stage: 'identification', fields: [username], more: { passkey }, canRecover: true },
+  authenticator_validate: {
+    ...stage,
+    stage: 'authenticator_validate',
+    fields: [code],
+    mistakes: [{ field: 'code', text: 'The code is wrong.' }],
+    more: { passkey, methods: ['email'] },
+  },
+  authenticator_webauthn: { ...stage, stage: 'authenticator_webauthn', fields: [called], more: { passkey } },
+  authenticator_totp: {
+    ...stage,
+    stage: 'authenticator_totp',
+    fields: [{ ...code, isWrong: false }, called],
+    more: {
+      otpauthUrl: 'otpauth://totp/Harbour:ann@example.com?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Harbour',
+      qr: '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><path d="M0 0h9v9H0z"/></svg>',
+    },
+  },
+  authenticator_email: {
+    ...stage,
+    stage: 'authenticator_email',
+    fields: [{ ...code, isWrong: false }, called],
+    more: { sentTo: 'ann@example.com' },
+  },
+  authenticator_static: {
+    ...stage,
+    stage: 'authenticator_static',
+    fields: [called],
+    more: { codes: Array.from({ length: 10 }, (_, index) => `7KQ${index}-M2XV-9TRB`) },
+  },
+  prompt: {
+    ...stage,
+    stage: 'prompt',
+    fields: [
+      { ...username, isWrong: true },
+      { ...called, name: 'team', type: 'select', label: 'Team', options: [{ value: 'a', label: 'Harbour' }] },
+      { name: 'accept', type: 'checkbox', label: 'I agree', required: true, isWrong: false },
+    ],
+    mistakes: [{ field: 'username', text: 'Someone has this name already. Choose another one.' }],
+  },
+  email: { ...stage, stage: 'email', more: { sentTo: '' } },
+  captcha: {
+    ...stage,
+    stage: 'captcha',
+    fields: [{ name: 'solution', type: 'hidden', label: 'Proof', required: true, isWrong: false }],
+    more: { captcha: { salt: 'x', difficulty: 8 } },
+  },
+  terms: {
+    ...stage,
+    stage: 'terms',
+    fields: [{ name: 'accept', type: 'checkbox', label: 'I agree', required: true, isWrong: false }],
+    more: { terms: { text: 'Be kind.\n'.repeat(60), url: 'https://id.example/terms' } },
+  },
+  password_change: {
+    ...stage,
+    stage: 'password_change',
+    fields: [password, { ...password, name: 'passwordRepeat', label: 'Once more', isWrong: false }],
+    mistakes,
+  },
+  user_delete: { ...stage, stage: 'user_delete' },
   password: { ...stage, stage: 'password', username: 'ann@example.com', fields: [password], mistakes },
   consent: {
     ...stage,
@@ -76,6 +138,14 @@ const samples: { [Name in PageName]: PageVariables[Name] } = {
     ],
   },
   account_consents: { ...frame, consents: [{ id: 'a', client: 'Harbour Wiki', scopes: ['know who you are'], createdAt: then }] },
+  account_factors: {
+    ...frame,
+    factors: [
+      { id: 'a', type: 'webauthn', name: 'Laptop', createdAt: then, lastUsedAt: then },
+      { id: 'b', type: 'static', name: null, createdAt: then, lastUsedAt: null },
+    ],
+    kinds: ['webauthn', 'totp', 'static', 'email'],
+  },
   account_password: { ...frame, min_length: 8, mistakes: [{ field: 'currentPassword', text: 'This is not your password.' }] },
 }
 
@@ -93,7 +163,8 @@ describe('pages in Chromium', needs('chromium'), () => {
   before(async () => {
     server = createServer((request, response) => {
       const { pathname, searchParams } = new URL(request.url ?? '/', 'http://localhost')
-      if (pathname === pages.stylesheet.path) return response.setHeader('content-type', 'text/css').end(pages.stylesheet.css)
+      const file = [pages.stylesheet, ...Object.values(pages.scripts)].find(({ path }) => path === pathname)
+      if (file) return response.setHeader('content-type', file.type).end(file.text)
       const name = pathname.slice(1) as PageName
       if (!(name in samples)) return response.writeHead(404).end()
       const page = render(name, { locales: [searchParams.get('ui_locales') ?? 'en'], pathPrefix: '', address: `/${name}` })

@@ -1,21 +1,79 @@
+import { webauthn } from '#/identity/factors/webauthn.ts'
+import { findUser } from '#/identity/users.ts'
 import { hasControlCharacters } from '#/lib/control_characters.ts'
-import { type Ask, type Stage, type StageInput, textIn } from '../stage.ts'
+import { factorDepsOf } from '../factor_deps.ts'
+import { addFailure, findLockOut, networkCounters } from '../failures.ts'
+import { type Answer, type Ask, type FlowDeps, lockedOut, type Outcome, type Stage, type StageInput, textIn } from '../stage.ts'
 
 const longest = 254
 
-/** Takes the name as it is typed. Whether anyone has it is not looked up here, so neither answer nor time can tell. */
+/**
+ * Takes the name as it is typed. Whether anyone has it is not looked up here, so neither answer nor time can tell. A passkey that knows its
+ * owner passes straight away.
+ */
 export const identification: Stage = {
-  challenge: async (_, input) => ({ kind: 'ask', ask: ask(input) }),
-  answer: async (_, input, answer) => {
+  challenge: async (deps, input) => {
+    if (input.facts.user_id !== undefined || input.carried.token !== undefined) return { kind: 'passed', facts: {} }
+    return { kind: 'ask', ...(await ask(deps, input)) }
+  },
+  answer: async (deps, input, answer) => {
+    const credential = credentialIn(answer)
+    if (credential !== undefined) return await passkey(deps, input, credential)
     const username = textIn(answer, 'username').trim().normalize('NFC')
     const mistake = username === '' ? 'mistake.username_required' : isName(username) ? undefined : 'mistake.username_malformed'
-    return mistake ? { kind: 'failed', reason: 'InvalidAnswer', ask: ask(input, mistake) } : { kind: 'passed', facts: { username } }
+    if (mistake) return { kind: 'failed', reason: 'InvalidAnswer', ...(await ask(deps, input, mistake)) }
+    return { kind: 'passed', facts: { username } }
   },
 }
 
-const ask = ({ context, facts }: StageInput, mistake?: string): Ask => ({
-  fields: [{ name: 'username', type: 'text', required: true, autocomplete: 'username', value: facts.username ?? context.login_hint ?? '' }],
-  mistakes: mistake ? [{ field: 'username', detail: mistake }] : [],
-})
+const passkey = async (deps: FlowDeps, input: StageInput, credential: unknown): Promise<Outcome> => {
+  const { settings, kept, request, now } = input
+  const counters = networkCounters(request.network)
+  const locked = await findLockOut(deps.db, counters, now)
+  if (locked !== undefined) return lockedOut((await ask(deps, input, 'mistake.locked_out')).ask, locked)
+  const challenge = textIn(kept, 'passkey')
+  const proof =
+    settings.passkey === true && challenge !== ''
+      ? await webauthn.verify(factorDepsOf(deps, request), undefined, { kept: challenge, credential }, now)
+      : undefined
+  const user = proof?.kind === 'proven' ? await findUser(deps.db, proof.user_id) : undefined
+  if (proof?.kind !== 'proven' || !user?.active) {
+    await addFailure(deps.db, counters, now)
+    // Each challenge is good for one answer.
+    return { kind: 'failed', reason: 'InvalidCredentials', ...(await ask(deps, { ...input, kept: {} }, 'mistake.passkey')) }
+  }
+  return {
+    kind: 'passed',
+    facts: { user_id: user.id, username: user.username, amr: proof.amr, auth_time: Math.floor(now.getTime() / 1_000) },
+  }
+}
+
+const ask = async (deps: FlowDeps, input: StageInput, mistake?: string): Promise<{ ask: Ask; keep?: Record<string, unknown> }> => {
+  const { context, facts, settings, kept, request, now } = input
+  const field = {
+    name: 'username',
+    type: 'text',
+    required: true,
+    autocomplete: settings.passkey === true ? 'username webauthn' : 'username',
+    value: facts.username ?? context.login_hint ?? '',
+  } as const
+  const asked: Ask = { fields: [field], mistakes: mistake ? [{ field: 'username', detail: mistake }] : [] }
+  if (settings.passkey !== true) return { ask: asked }
+  const known = textIn(kept, 'passkey')
+  const begun = known === '' ? await webauthn.ask(factorDepsOf(deps, request), undefined, now) : undefined
+  const options = (begun?.passkey ?? kept.options) as Record<string, unknown>
+  return { ask: { ...asked, more: { passkey: options } }, ...(begun ? { keep: { passkey: begun.kept, options } } : {}) }
+}
+
+/** A form sends it as a text, empty when there is none. What is no JSON is an answer too, and a wrong one. */
+export const credentialIn = ({ credential }: Answer): unknown => {
+  if (typeof credential !== 'string') return credential
+  if (credential === '') return undefined
+  try {
+    return JSON.parse(credential)
+  } catch {
+    return null
+  }
+}
 
 const isName = (text: string) => text.length <= longest && !hasControlCharacters(text) && text.isWellFormed()

@@ -3,8 +3,8 @@ import { test } from 'node:test'
 import { openPasswordHasher } from '#/identity/passwords.ts'
 import { createSession, findSession } from '#/identity/sessions.ts'
 import { createUser } from '#/identity/users.ts'
-import { openLog } from '#/lib/log.ts'
 import { freshDatabase } from '../../../test/support/database.ts'
+import { openFlowDeps } from '../../../test/support/flow.ts'
 import type { StageInput } from '../stage.ts'
 import { user_login } from './user_login.ts'
 import { user_logout } from './user_logout.ts'
@@ -12,14 +12,20 @@ import { user_logout } from './user_logout.ts'
 test('signing in or out at /staff leaves the session of the issuer at / alone, though its cookie comes along', async () => {
   const { db, drop } = await freshDatabase()
   const passwords = openPasswordHasher()
+  let snapshot: Awaited<ReturnType<typeof openFlowDeps>>['snapshot'] | undefined
   try {
     const now = new Date()
-    const deps = { db, log: openLog('silent'), clock: () => now, passwords }
+    const flowDeps = await openFlowDeps(db)
+    snapshot = flowDeps.snapshot
+    const deps = { ...flowDeps, clock: () => now, passwords }
     const { id: user_id } = await createUser(db, { username: 'ann' }, { actor: 'test' }, now)
     const root = await createSession(db, { user_id, username: 'ann', amr: ['pwd'], acr: '1fa', issuer: 'https://id.example' }, now)
     const authServer = { namespace: 'default', name: 'staff', issuerUrl: 'https://id.example/staff', pathPrefix: '/staff' }
     const input: StageInput = {
+      flow: 'authentication',
       settings: {},
+      kept: {},
+      carried: {},
       facts: { user_id, username: 'ann', amr: ['pwd'] },
       context: {},
       request: {
@@ -40,6 +46,7 @@ test('signing in or out at /staff leaves the session of the issuer at / alone, t
     assert.equal((await findSession(db, root.token, now))?.issuer, 'https://id.example')
   } finally {
     await passwords.close()
+    snapshot?.close()
     await drop()
   }
 })

@@ -1,30 +1,34 @@
 import { checkPassword } from '#/identity/passwords.ts'
+import { acrOf } from '#/policy/acr.ts'
 import { addFailure, findLockOut, passwordCounters } from '../failures.ts'
-import { type Ask, type Stage, textIn } from '../stage.ts'
+import { type Ask, lockedOut, type Stage, textIn } from '../stage.ts'
 
 /** More is refused before it is hashed. */
 const longest = 1_024
 
 /**
  * Asked for every name, and every wrong answer is the same one. Failures are looked at before the hash, to spare it, and again after
- * it: of a thousand posts sent at once only those that come before the tenth failure can succeed.
+ * it: of a thousand posts sent at once only those that come before the tenth failure can succeed. Whoever has proven it already, or came with a
+ * passkey that verified them, is not asked.
  */
 export const password: Stage = {
-  challenge: async () => ({ kind: 'ask', ask: ask() }),
+  challenge: async (_, { facts: { amr = [] } }) =>
+    amr.includes('pwd') || acrOf(amr) === 'phr' ? { kind: 'passed', facts: {} } : { kind: 'ask', ask: ask() },
   answer: async (deps, input, answer) => {
     const plain = textIn(answer, 'password')
     if (plain === '') return { kind: 'failed', reason: 'InvalidAnswer', ask: ask('mistake.password_required') }
     const username = input.facts.username ?? ''
     const counted = passwordCounters({ username, network: input.request.network })
     const before = await findLockOut(deps.db, counted, input.now)
-    if (before !== undefined) return lockedOut(before)
+    if (before !== undefined) return lockedOut(ask('mistake.locked_out'), before)
     const user = plain.length > longest ? undefined : await checkPassword(deps, username, plain)
-    if (!user) {
+    // Whoever is known already proves it for themselves.
+    if (!user || (input.facts.user_id !== undefined && input.facts.user_id !== user.id)) {
       await addFailure(deps.db, counted, input.now)
       return { kind: 'failed', reason: 'InvalidCredentials', ask: ask('mistake.credentials') }
     }
     const after = await findLockOut(deps.db, counted, input.now)
-    if (after !== undefined) return lockedOut(after)
+    if (after !== undefined) return lockedOut(ask('mistake.locked_out'), after)
     return {
       kind: 'passed',
       facts: {
@@ -36,8 +40,6 @@ export const password: Stage = {
     }
   },
 }
-
-const lockedOut = (retryAfter: number) => ({ kind: 'failed', reason: 'LockedOut', ask: ask('mistake.locked_out'), retryAfter }) as const
 
 const ask = (mistake?: string): Ask => ({
   fields: [{ name: 'password', type: 'password', required: true, autocomplete: 'current-password' }],

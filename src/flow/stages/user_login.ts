@@ -1,4 +1,7 @@
 import { createSession, endSession, findSession } from '#/identity/sessions.ts'
+import type { StageSettings } from '#/kinds/flow_stages.ts'
+import { parseDuration } from '#/lib/clock.ts'
+import { acrOf, withMfa } from '#/policy/acr.ts'
 import type { Stage } from '../stage.ts'
 
 /**
@@ -7,7 +10,7 @@ import type { Stage } from '../stage.ts'
  */
 export const user_login: Stage = {
   challenge: async (deps, { facts, settings, request, now }) => {
-    const { user_id, username, amr = [] } = facts
+    const { user_id, username, amr: proven = [] } = facts
     if (!user_id || !username) return { kind: 'denied', reason: 'access_denied' }
     const { authServer, network, requestId, userAgent } = request
     const found = request.session ? await findSession(deps.db, request.session, now) : undefined
@@ -15,8 +18,11 @@ export const user_login: Stage = {
     const before = found?.issuer === authServer.issuerUrl ? found : undefined
     const isSamePerson = before?.user.id === user_id
     if (before && !isSamePerson) await endSession(deps.db, before.uid, { actor: username, network, requestId }, now)
-    const acr = '1fa'
-    const ttl = typeof settings.sessionSeconds === 'number' ? settings.sessionSeconds : undefined
+    const amr = withMfa(proven)
+    const acr = acrOf(amr)
+    // Checked by the kind.
+    const { sessionTTL } = settings as Partial<StageSettings<'user_login'>>
+    const ttl = sessionTTL === undefined ? undefined : Math.floor((parseDuration(sessionTTL) ?? 0) / 1_000)
     const renews = isSamePerson ? before.uid : undefined
     const session = await createSession(
       deps.db,
@@ -25,7 +31,7 @@ export const user_login: Stage = {
     )
     return {
       kind: 'passed',
-      facts: { acr, session_uid: session.uid },
+      facts: { amr, acr, session_uid: session.uid },
       session: { kind: 'began', token: session.token, expiresAt: session.expiresAt },
     }
   },

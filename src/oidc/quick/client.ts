@@ -34,6 +34,7 @@ export const provenClient = (deps: QuickDeps, request: IncomingMessage, form: Fo
 
 export const isOrdinary = (client: Client): boolean =>
   factsOf(client).policy.profile === undefined &&
+  factsOf(client).policy.acr === '1fa' &&
   !client.dpopBoundAccessTokens &&
   !client.tlsClientCertificateBoundAccessTokens &&
   client.subjectType !== 'pairwise'

@@ -5,6 +5,7 @@ import { purge_expired } from './purge_expired.ts'
 import { rotate_client_secrets } from './rotate_client_secrets.ts'
 import { rotate_signing_keys } from './rotate_signing_keys.ts'
 import { send_email } from './send_email.ts'
+import { send_recovery } from './send_recovery.ts'
 
 /** Every task there is: file, export and name in the queue are spelled the same. */
 export const tasks = {
@@ -14,4 +15,5 @@ export const tasks = {
   rotate_client_secrets,
   rotate_signing_keys,
   send_email,
+  send_recovery,
 } satisfies Record<string, Task>

@@ -10,6 +10,7 @@ import { purgeFailedSignIns } from '#/model/failed_sign_ins.ts'
 import { purgeFlowAttempts } from '#/model/flow_attempts.ts'
 import { purgeGrants } from '#/model/grants.ts'
 import { purgeInvitations } from '#/model/invitations.ts'
+import { purgeMailedLinks } from '#/model/mailed_links.ts'
 import { purgeReputations } from '#/model/network_reputations.ts'
 import { purgeInteractions } from '#/model/oidc_interactions.ts'
 import { purgeReplays } from '#/model/oidc_replays.ts'
@@ -47,6 +48,7 @@ const purges: Record<string, Purge> = {
   registered_clients: (db, now, rows) =>
     purgeRegisteredClients(db, { neverSince: daysBefore(now, 7), notSince: daysBefore(now, 180) }, rows),
   grants: purgeGrants,
+  mailed_links: purgeMailedLinks,
   flow_attempts: (db, now, rows) => purgeFlowAttempts(db, rows, now),
   email_codes: purgeEmailCodes,
   failed_sign_ins: (db, now, rows) => purgeFailedSignIns(db, rows, lockOutSince(now)),

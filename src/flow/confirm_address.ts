@@ -1,0 +1,60 @@
+/** A code to an address that someone entered, typed back here: then the mailbox is theirs. */
+import { randomInt } from 'node:crypto'
+import { canSend, queueMail } from '#/identity/mail.ts'
+import { sameSecret } from '#/lib/crypto.ts'
+import { Problem } from '#/lib/problem.ts'
+import { addFailure, codeCounters, findLockOut } from './failures.ts'
+import { type Ask, type FlowDeps, lockedOut, type Stage, type StageInput, textIn } from './stage.ts'
+
+const lifetimeMs = 10 * 60_000
+
+export const confirmation: Required<Stage> = {
+  challenge: async (deps, input) => {
+    const address = input.facts.prompted?.email
+    // Nothing to prove, or proven by the invitation that went there.
+    if (address === undefined || address === input.facts.invitation?.email) return { kind: 'passed', facts: {} }
+    if (input.kept.address === address) return { kind: 'ask', ask: ask(address) }
+    return { kind: 'ask', ask: ask(address), keep: await send(deps, input, address) }
+  },
+  answer: async (deps, input, answer) => {
+    const { kept, request, now } = input
+    const address = textIn(kept, 'address')
+    const counters = codeCounters({ account: `address:${address}`, network: request.network })
+    const before = await findLockOut(deps.db, counters, now)
+    if (before !== undefined) return lockedOut(ask(address, 'mistake.locked_out'), before)
+    const code = textIn(answer, 'code').replace(/[\s-]/g, '')
+    const isRight = sameSecret(code, textIn(kept, 'code')) && now.getTime() < Number(kept.until)
+    if (!isRight || code === '') {
+      await addFailure(deps.db, counters, now)
+      return { kind: 'failed', reason: 'InvalidCredentials', ask: ask(address, 'mistake.code') }
+    }
+    const after = await findLockOut(deps.db, counters, now)
+    return after === undefined ? { kind: 'passed', facts: { proven_email: address } } : lockedOut(ask(address, 'mistake.locked_out'), after)
+  },
+}
+
+const ask = (address: string, mistake?: string): Ask => ({
+  fields: [{ name: 'code', type: 'text', required: true, autocomplete: 'one-time-code' }],
+  mistakes: mistake ? [{ field: 'code', detail: mistake }] : [],
+  more: { sentTo: address },
+})
+
+const send = async (deps: FlowDeps, { facts, request, now }: StageInput, address: string) => {
+  if (!canSend(deps.settings)) throw new Problem('unavailable', { detail: 'no mail can be sent', retryAfter: 60 })
+  const code = String(randomInt(1_000_000)).padStart(6, '0')
+  const expiresAt = new Date(now.getTime() + lifetimeMs)
+  const { username = null, name = null } = facts.prompted ?? {}
+  await queueMail(
+    deps.db,
+    {
+      to: address,
+      template: 'email_confirmation',
+      locale: request.locales[0] ?? null,
+      user: { username, name, email: address },
+      product: request.authServer.displayName,
+      variables: { code, expiresAt },
+    },
+    { ...deps, now },
+  )
+  return { address, code, until: expiresAt.getTime() }
+}

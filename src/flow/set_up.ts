@@ -1,0 +1,90 @@
+/** What the four stages that set up a factor have in common: an offer that is kept, and an answer that makes it the person's own. */
+import type { Begun, Factor } from '#/identity/factor.ts'
+import { factors } from '#/identity/factors/index.ts'
+import { queueMail } from '#/identity/mail.ts'
+import type { PasskeyPolicy } from '#/identity/passkey_policy.ts'
+import { findUser, type User } from '#/identity/users.ts'
+import type { FactorType } from '#/kinds/flow_stages.ts'
+import type { ChallengeMore } from './challenge.ts'
+import { factorDepsOf } from './factor_deps.ts'
+import { addFailure, codeCounters, findLockOut } from './failures.ts'
+import { type Ask, type Field, type FlowDeps, lockedOut, type Stage, type StageInput, textIn } from './stage.ts'
+import { credentialIn } from './stages/identification.ts'
+
+interface SetUp {
+  type: FactorType
+  /** Beside its name. */
+  fields: Field[]
+  /** Of what it is called when the person gives it no name. */
+  standardName: string
+  passkeysOf?: (input: StageInput) => PasskeyPolicy
+  /** Shown of the offer. */
+  shown: (begun: Shown) => ChallengeMore
+  mistake: string
+}
+
+type Shown = Omit<Begun, 'mail'> & { sentTo?: string }
+
+export const setUpStage = (setUp: SetUp): Stage => {
+  const factor: Factor = factors[setUp.type]
+  const depsOf = (deps: FlowDeps, input: StageInput) => ({
+    ...factorDepsOf(deps, input.request),
+    ...(setUp.passkeysOf ? { passkeys: setUp.passkeysOf(input) } : {}),
+  })
+  const ask = (begun: Shown, mistake?: string): Ask => ({
+    fields: [...setUp.fields, { name: 'name', type: 'text', required: false, autocomplete: 'off' }],
+    mistakes: mistake ? [{ field: setUp.fields[0]?.name ?? 'name', detail: mistake }] : [],
+    more: setUp.shown(begun),
+  })
+  const offer = async (deps: FlowDeps, input: StageInput, user: User): Promise<Shown> => {
+    const { mail, ...begun } = await factor.offer(depsOf(deps, input), user, input.now)
+    if (!mail) return begun
+    const { address, code, expiresAt } = mail
+    const { authServer, locales } = input.request
+    const locale = user.locale ?? locales[0] ?? null
+    await queueMail(
+      deps.db,
+      { to: address, template: 'email_code', locale, user, product: authServer.displayName, variables: { code, expiresAt } },
+      { ...deps, now: input.now },
+    )
+    return { ...begun, sentTo: address }
+  }
+  return {
+    challenge: async (deps, input) => {
+      const user = input.facts.user_id === undefined ? undefined : await findUser(deps.db, input.facts.user_id)
+      if (!user?.active) return { kind: 'denied', reason: 'access_denied' }
+      const known = shownOf(input)
+      if (known) return { kind: 'ask', ask: ask(known) }
+      const begun = await offer(deps, input, user)
+      return { kind: 'ask', ask: ask(begun), keep: { ...begun } }
+    },
+    answer: async (deps, input, answer) => {
+      const { request, now, facts } = input
+      const begun = shownOf(input)
+      const user = facts.user_id === undefined ? undefined : await findUser(deps.db, facts.user_id)
+      if (!begun || !user?.active) return { kind: 'denied', reason: 'access_denied' }
+      const counters = codeCounters({ account: user.id, network: request.network })
+      const locked = await findLockOut(deps.db, counters, now)
+      if (locked !== undefined) return lockedOut(ask(begun, 'mistake.locked_out'), locked)
+      const { network, requestId } = request
+      const confirmed = await factor.confirm(
+        depsOf(deps, input),
+        user,
+        {
+          kept: begun.kept,
+          code: textIn(answer, 'code').slice(0, 100),
+          credential: credentialIn(answer),
+          name: textIn(answer, 'name').slice(0, 400) || setUp.standardName,
+        },
+        { actor: user.username, network, requestId },
+        now,
+      )
+      if (confirmed.kind === 'added') return { kind: 'passed', facts: {} }
+      await addFailure(deps.db, counters, now)
+      return { kind: 'failed', reason: 'InvalidCredentials', ask: ask(begun, setUp.mistake) }
+    },
+  }
+}
+
+/** Absent before the stage has asked. */
+const shownOf = ({ kept }: StageInput): Shown | undefined => (typeof kept.kept === 'string' ? (kept as unknown as Shown) : undefined)

@@ -1,0 +1,49 @@
+import { passwordExpired, setPassword, UnfitPassword } from '#/identity/passwords.ts'
+import { findUser } from '#/identity/users.ts'
+import { passwordRulesOf } from '#/resources/password_rules.ts'
+import { passwordMistakes } from '../password_mistakes.ts'
+import { type Ask, type FieldMistake, type Stage, type StageInput, textIn } from '../stage.ts'
+
+/** Has a person who has proven who they are choose a new password: one that has expired, or any. It counts as proven by that. */
+export const password_change: Stage = {
+  challenge: async (deps, input) => {
+    const user = await findPerson(deps, input)
+    if (!user) return { kind: 'denied', reason: 'access_denied' }
+    const rules = passwordRulesOf(deps.snapshot, input.request.authServer)
+    if (input.settings.only === 'expired' && !(await passwordExpired(deps.db, user, rules, input.now))) return { kind: 'passed', facts: {} }
+    return { kind: 'ask', ask: ask([]) }
+  },
+  answer: async (deps, input, answer) => {
+    const user = await findPerson(deps, input)
+    if (!user) return { kind: 'denied', reason: 'access_denied' }
+    const password = textIn(answer, 'password')
+    const wrong = (mistakes: FieldMistake[]) => ({ kind: 'failed', reason: 'InvalidAnswer', ask: ask(mistakes) }) as const
+    if (password === '') return wrong([{ field: 'password', detail: 'mistake.password_required' }])
+    if (password !== textIn(answer, 'passwordRepeat')) return wrong([{ field: 'passwordRepeat', detail: 'mistake.password_repeat' }])
+    const { network, requestId } = input.request
+    const rules = passwordRulesOf(deps.snapshot, input.request.authServer)
+    try {
+      await setPassword(deps, user.id, password, { actor: user.username, network, requestId, rules }, input.now)
+    } catch (error) {
+      if (error instanceof UnfitPassword) return wrong(passwordMistakes(error))
+      throw error
+    }
+    return {
+      kind: 'passed',
+      facts: { amr: [...new Set([...(input.facts.amr ?? []), 'pwd'])], auth_time: Math.floor(input.now.getTime() / 1_000) },
+    }
+  },
+}
+
+const findPerson = async ({ db }: Parameters<Stage['challenge']>[0], { facts: { user_id } }: StageInput) => {
+  const user = user_id === undefined ? undefined : await findUser(db, user_id)
+  return user?.active ? user : undefined
+}
+
+const ask = (mistakes: FieldMistake[]): Ask => ({
+  fields: [
+    { name: 'password', type: 'password', required: true, autocomplete: 'new-password' },
+    { name: 'passwordRepeat', type: 'password', required: true, autocomplete: 'new-password' },
+  ],
+  mistakes,
+})

@@ -1,0 +1,55 @@
+/** What stands in an attempt's row beyond reach of whoever can only write rows: signed as a whole, and sealed where it is secret. */
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import { canonicalJson } from '#/lib/canonical_json.ts'
+import { deriveKey, openVault, type Vault } from '#/lib/crypto.ts'
+import type { Secret } from '#/lib/secret.ts'
+
+/** Values that stages keep and no page, log or inspector shows. */
+export type Hidden = Readonly<Record<string, unknown>>
+
+/** `kept` belongs to one stage and goes with it; `carried` goes along to the end of the flow. */
+export interface HiddenState {
+  kept?: { stage_index: number; values: Hidden }
+  carried?: Hidden
+}
+
+export interface SignedState {
+  attempt_hash: Buffer
+  flow_name: string
+  state: string
+  stage_index: number
+  context: unknown
+  facts: unknown
+  sealed_state: Buffer | null
+}
+
+export interface AttemptStates {
+  sign(state: SignedState): Buffer
+  isOurs(state: SignedState & { signature: Buffer | null }): boolean
+  /** Null for nothing. */
+  seal(hidden: HiddenState, attempt_hash: Buffer): Buffer | null
+  open(sealed: Buffer | null, attempt_hash: Buffer): HiddenState
+}
+
+const opened = new WeakMap<Secret, AttemptStates>()
+
+export const openAttemptStates = (rootSecret: Secret): AttemptStates => {
+  const known = opened.get(rootSecret)
+  if (known) return known
+  const key = deriveKey(rootSecret, 'flow_attempts')
+  const vault: Vault = openVault(rootSecret, 'flow_attempts')
+  const sign = ({ attempt_hash, flow_name, state, stage_index, context, facts, sealed_state }: SignedState): Buffer =>
+    createHmac('sha256', key)
+      .update(attempt_hash)
+      .update(canonicalJson([flow_name, state, stage_index, context, facts, sealed_state?.toString('base64') ?? null]))
+      .digest()
+  const states: AttemptStates = {
+    sign,
+    isOurs: ({ signature, ...state }) => signature !== null && timingSafeEqual(sign(state), signature),
+    seal: ({ kept, carried }, attempt_hash) =>
+      kept === undefined && carried === undefined ? null : vault.seal(JSON.stringify({ kept, carried }), attempt_hash.toString('hex')),
+    open: (sealed, attempt_hash) => (sealed === null ? {} : JSON.parse(vault.open(sealed, attempt_hash.toString('hex')).toString())),
+  }
+  opened.set(rootSecret, states)
+  return states
+}

@@ -1,0 +1,27 @@
+/** A person's own factors: seen by anyone who holds the session, removed by who has signed in lately. */
+import type { AccountFactors } from '#/flow/portal_pages.ts'
+import { listFactors, removeFactor } from '#/identity/authenticators.ts'
+import { Problem } from '#/lib/problem.ts'
+import type { Db } from '#/lib/sql.ts'
+import { changeOf, type Person } from './person.ts'
+
+const freshMs = 15 * 60_000
+
+export const listShownFactors = async ({ db }: { db: Db }, { session }: Person): Promise<Pick<AccountFactors, 'factors'>> => ({
+  factors: await listFactors(db, session.user.id),
+})
+
+/** Whether the sign-in is new enough to change how the person signs in. */
+export const isFresh = ({ session }: Person, now: Date): boolean => now.getTime() - session.auth_time * 1_000 <= freshMs
+
+export const withdrawFactor = async (
+  { db }: { db: Db },
+  person: Person,
+  { factor = '' }: Readonly<Record<string, string>>,
+  now: Date,
+): Promise<'factor_removed'> => {
+  const { id, username } = person.session.user
+  if (!(await removeFactor(db, { user_id: id, username, id: factor }, changeOf(person), now)))
+    throw new Problem('not_found', { detail: 'there is no such factor any more' })
+  return 'factor_removed'
+}
