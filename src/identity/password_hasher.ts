@@ -7,9 +7,9 @@
  */
 import { availableParallelism } from 'node:os'
 import { Problem } from '#/lib/problem.ts'
-import { openFailureTime } from './failure_time.ts'
 import { isImpossible, type Strength } from '#/policy/password_rules.ts'
 import { openBreachedPasswords } from './breached_passwords.ts'
+import { openFailureTime } from './failure_time.ts'
 import { openPasswordStrength } from './password_strength.ts'
 import { argon2, hashArgon2id } from './schemes/argon2.ts'
 import type { StoredHash } from './schemes/scheme.ts'

@@ -44,7 +44,7 @@ test('of many first starts at once one makes what is made, and tells the passwor
   const counts = await fresh.db.one<{ resources: string; users: string; passwords: string; tokens: string }>(sql`
     select (select count(*) from resources) as resources, (select count(*) from users) as users,
            (select count(*) from passwords) as passwords, (select count(*) from api_tokens) as tokens`)
-  assert.deepEqual(counts, { resources: '4', users: '1', passwords: '1', tokens: '1' })
+  assert.deepEqual(counts, { resources: '14', users: '1', passwords: '1', tokens: '1' })
 })
 
 test('a later start makes nothing, even what was deleted since', async () => {
