@@ -1,5 +1,5 @@
 /** A step as a challenge for JSON, and as what its page is given. Both come from the same, so that no front end knows more than another. */
-import type { Challenge, ChallengeField, ChallengeMore } from './challenge.ts'
+import type { Challenge, ChallengeField } from './challenge.ts'
 import type { Step } from './executor.ts'
 import type { StagePage } from './page_variables.ts'
 import type { PageRenderer } from './pages.ts'
