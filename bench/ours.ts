@@ -8,6 +8,7 @@ import { basic, formHeaders, type Target } from './target.ts'
 import { type Arrival, openVisitor, type Visitor } from './visitor.ts'
 
 export interface Ours extends Target {
+  databaseUrl: string
   person: { username: string; password: string }
   /** Starts another server on the same database and answers when it is ready; for measuring just that. */
   startAnother(): Promise<Program>
@@ -123,6 +124,7 @@ export const startOurs = async (databaseUrl: string, folder: string): Promise<Ou
     endpoints,
     client: { id: client.client_id, secret: client.client_secret, redirectUri },
     person,
+    databaseUrl,
     pid: server.pid,
     session: async (worker) => (await signedIn(worker)).cookie(endpoints.authorization),
     accessToken: async (worker) => (await tokens(worker, 'openid profile email')).access_token,

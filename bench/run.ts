@@ -17,7 +17,7 @@ import { scenarios } from './scenarios/index.ts'
 import type { Scenario } from './scenarios/scenario.ts'
 import type { Target } from './target.ts'
 
-const usage = `Usage: npm run bench -- [NAME …] [--json] [--rounds N] [--seconds N] [--database-url URL]
+const usage = `Usage: npm run bench -- [NAME …] [--json] [--rounds N] [--seconds N] [--users N] [--database-url URL]
        npm run bench -- --issuer URL --client-id ID --client-secret SECRET [--access-token T] [NAME …]
 
 Names: ${Object.keys(scenarios).join(' ')}
@@ -30,6 +30,7 @@ const { values: flags, positionals } = parseArgs({
     help: { type: 'boolean', default: false },
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '2' },
+    users: { type: 'string', default: '200000' },
     issuer: { type: 'string' },
     'client-id': { type: 'string' },
     'client-secret': { type: 'string' },
@@ -42,7 +43,7 @@ const run = async (name: string, scenario: Scenario, target: Target, limit: Targ
   if (scenario.kind === 'figure') {
     if (!('startAnother' in target)) return report.leftOut(name, 'is about Signet alone')
     // What only ours has was looked at in the line above.
-    return report.figure(name, await scenario.measure(target as Ours))
+    return report.figure(name, await scenario.measure(target as Ours, { users: Number(flags.users) }))
   }
   const load: Load = { connections: scenario.connections, rounds: Number(flags.rounds), roundMs: Number(flags.seconds) * 1000 }
   const iteration = await scenario.prepare(target, load.connections)
@@ -62,7 +63,7 @@ const ownDatabase = async (folder: string, closing: (() => Promise<unknown>)[]):
 
 const main = async (): Promise<number> => {
   const unknown = positionals.filter((name) => !Object.hasOwn(scenarios, name))
-  if (flags.help || unknown.length || !(Number(flags.rounds) > 0) || !(Number(flags.seconds) > 0)) {
+  if (flags.help || unknown.length || !(Number(flags.rounds) > 0) || !(Number(flags.seconds) > 0) || !(Number(flags.users) >= 1_000)) {
     if (unknown.length) process.stderr.write(`There is no scenario ${unknown.join(', ')}.\n`)
     process.stderr.write(usage)
     return flags.help ? 0 : 2

@@ -8,6 +8,7 @@ import { refresh_token } from './refresh_token.ts'
 import { sign_in_page } from './sign_in_page.ts'
 import { start } from './start.ts'
 import { userinfo } from './userinfo.ts'
+import { users } from './users.ts'
 
 export const scenarios = {
   client_credentials,
@@ -19,4 +20,5 @@ export const scenarios = {
   start,
   memory,
   sign_in_page,
+  users,
 }

@@ -16,7 +16,7 @@ export interface LoadScenario {
 /** A figure of Signet itself that has no load. */
 export interface FigureScenario {
   kind: 'figure'
-  measure(ours: Ours): Promise<Measured>
+  measure(ours: Ours, options: { users: number }): Promise<Measured>
 }
 
 export interface Measured {

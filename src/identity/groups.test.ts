@@ -172,6 +172,8 @@ test('a group with more members than are shown says so and is not written as a l
   await changeMembers(db, group.id, { add: ['anna'], remove: ['m1', 'm2'] }, by, at())
   const { n } = await db.one<{ n: number }>(sql`select count(*)::int as n from group_members where group_id = ${group.id}`)
   assert.equal(n, 10_049)
+  await deleteGroup(db, group.id, by, at())
+  assert.equal(await findGroup(db, group.id), undefined)
 })
 
 test('groups are listed and searched in pages', async () => {

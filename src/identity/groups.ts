@@ -4,7 +4,7 @@ import { changesBetween } from '#/events/changes.ts'
 import { Problem } from '#/lib/problem.ts'
 import type { Db } from '#/lib/sql.ts'
 import { isUuid, uuidv7 } from '#/lib/uuid.ts'
-import { deleteMembers, insertMembers, listMemberIds, lockMembership } from '#/model/group_members.ts'
+import { deleteMembers, deleteMembersAfter, insertMembers, listMemberIds, lockMembership } from '#/model/group_members.ts'
 import {
   bumpGroups,
   deleteGroupRow,
@@ -150,6 +150,8 @@ export const updateGroup = (db: Db, id: string, patch: object, writing: Writing,
 export const replaceGroup = (db: Db, id: string, input: GroupInput | object, replacement: Replacement, now: Date): Promise<Group> =>
   writeGroup(db, id, () => input, replacement, now)
 
+const membersAtOnce = 5_000
+
 /** Its members stay users, the groups in it stay groups. Throws Problem `not_found`, `precondition_failed`. */
 export const deleteGroup = (db: Db, id: string, writing: Writing, now: Date): Promise<void> =>
   db.transaction(async (tx) => {
@@ -158,6 +160,9 @@ export const deleteGroup = (db: Db, id: string, writing: Writing, now: Date): Pr
     await lockGroupRow(tx, id)
     const group = await getGroup(tx, id)
     checkVersion(group, writing)
+    let last: string | undefined
+    do last = (await deleteMembersAfter(tx, id, last ?? null, membersAtOnce))?.user_id
+    while (last !== undefined)
     await deleteGroupRow(tx, id)
     await recordChange(tx, writing, { action: 'group.deleted', target: targetOf(group), changes: changesBetween(fieldsOf(group), {}) }, now)
   })

@@ -37,6 +37,29 @@ export const deleteMembers = (db: Db, group_id: string, user_ids: string[]) =>
      where group_id = ${group_id}
        and user_id = any(${user_ids}::uuid[])`)
 
+/**
+ * Removes the next of a group in the order of their ids, and answers the last of them; undefined when there was none. All of a large group in
+ * one statement would take longer than a statement may; without `after` each would pass all those that the ones before removed.
+ */
+export const deleteMembersAfter = (db: Db, group_id: string, after: string | null, limit: number) =>
+  db.maybeOne<{ user_id: string }>(sql`
+    with gone as materialized (
+      select user_id
+        from group_members
+       where group_id = ${group_id}
+         and user_id > coalesce(${after}::uuid, '00000000-0000-0000-0000-000000000000')
+       order by user_id
+       limit ${limit}
+    ), deleted as (
+      delete from group_members
+       where group_id = ${group_id}
+         and user_id = any(array(select user_id from gone))
+    )
+    select user_id
+      from gone
+     order by user_id desc
+     limit 1`)
+
 export const insertMemberships = (db: Db, user_id: string, group_ids: string[]) =>
   db.run(sql`
     insert into group_members (group_id, user_id)
