@@ -30,7 +30,7 @@ const { values: flags, positionals } = parseArgs({
     help: { type: 'boolean', default: false },
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '2' },
-    users: { type: 'string', default: '200000' },
+    users: { type: 'string', default: '100000' },
     issuer: { type: 'string' },
     'client-id': { type: 'string' },
     'client-secret': { type: 'string' },
