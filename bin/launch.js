@@ -60,11 +60,20 @@ const npmEnvironment = () => {
   }
 }
 
+/** A Node for npm, which replaces node_modules and with it the Node that we may run on: the one npm itself runs on, else ours. */
+const lastingNode = () => {
+  const replaced = `${fs.realpathSync(root)}${path.sep}node_modules${path.sep}`
+  return [process.env.npm_node_execpath, process.execPath].find(
+    (node) => node && fs.existsSync(node) && !fs.realpathSync(node).startsWith(replaced),
+  )
+}
+
 /** Runs npm as the one that started us does; its output is shown when it fails, and a line now and then so that nobody thinks it hangs. */
 const npm = (args, cwd) =>
   new Promise((resolve, reject) => {
     const own = process.env.npm_execpath
-    const [command, first] = own && /\.c?js$/.test(own) ? [process.execPath, [own]] : [process.platform === 'win32' ? 'npm.cmd' : 'npm', []]
+    const node = lastingNode()
+    const [command, first] = node && own && /\.c?js$/.test(own) ? [node, [own]] : [process.platform === 'win32' ? 'npm.cmd' : 'npm', []]
     const { env, forget } = npmEnvironment()
     const child = spawn(command, [...first, ...args, '--no-audit', '--no-fund', '--no-progress', '--loglevel=error'], {
       cwd,

@@ -2,7 +2,21 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  constants,
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, test } from 'node:test'
@@ -49,6 +63,20 @@ const environment = (extra: Record<string, string> = {}) => ({
 const launch = (args: string[], env: Record<string, string> = {}, command: string[] = [process.execPath]) => {
   const [program = '', ...first] = command
   return spawnSync(program, [...first, 'bin/signet', ...args], { cwd: root, encoding: 'utf8', env: environment(env) })
+}
+
+/** Has the project want a package with a script that writes `x` into the file log when it is set up, and then does this. */
+const withSetUp = (andThen: string): void => {
+  const local = join(root, 'local')
+  mkdirSync(local)
+  const install = `node -e "require('fs').appendFileSync('${join(root, 'log')}', 'x'); ${andThen}"`
+  writeFileSync(join(local, 'package.json'), JSON.stringify({ name: 'local', version: '1.0.0', scripts: { install } }))
+  const packed = spawnSync('npm', ['pack', '--silent'], { cwd: local, encoding: 'utf8', env: environment() })
+  assert.equal(packed.status, 0, packed.stderr)
+  const dependencies = { local: `file:local/${packed.stdout.trim()}` }
+  writeFileSync(join(root, 'package.json'), JSON.stringify({ name: 'signet', version: '0.0.0', type: 'module', dependencies }))
+  const locked = spawnSync('npm', ['install', '--package-lock-only', '--silent'], { cwd: root, encoding: 'utf8', env: environment() })
+  assert.equal(locked.status, 0, locked.stderr)
 }
 
 const hasNpm = findProgram('npm') !== undefined
@@ -99,19 +127,7 @@ describe('bin/signet', { skip: hasNpm ? false : 'needs: apt-get install npm' }, 
   })
 
   test('of two first starts one installs, and the other waits for it', async () => {
-    // A package with a script that says when it is set up, and takes its time.
-    const local = join(root, 'local')
-    mkdirSync(local)
-    const setUp = `node -e "require('fs').appendFileSync('${join(root, 'log')}', 'x'); setTimeout(() => {}, 1500)"`
-    writeFileSync(join(local, 'package.json'), JSON.stringify({ name: 'local', version: '1.0.0', scripts: { install: setUp } }))
-    const packed = spawnSync('npm', ['pack', '--silent'], { cwd: local, encoding: 'utf8', env: environment() })
-    assert.equal(packed.status, 0, packed.stderr)
-    const dependencies = { local: `file:local/${packed.stdout.trim()}` }
-    writeFileSync(join(root, 'package.json'), JSON.stringify({ name: 'signet', version: '0.0.0', type: 'module', dependencies }))
-    assert.equal(
-      spawnSync('npm', ['install', '--package-lock-only', '--silent'], { cwd: root, encoding: 'utf8', env: environment() }).status,
-      0,
-    )
+    withSetUp('setTimeout(() => {}, 1500)')
     const starts = [0, 1].map(() => {
       const child = spawn(process.execPath, ['bin/signet', '0'], { cwd: root, env: environment() })
       let stderr = ''
@@ -121,6 +137,19 @@ describe('bin/signet', { skip: hasNpm ? false : 'needs: apt-get install npm' }, 
     const [one, two] = await Promise.all(starts)
     assert.deepEqual([one?.code, two?.code], [0, 0], `${one?.stderr}${two?.stderr}`)
     assert.match(`${one?.stderr}${two?.stderr}`, /Another start installs packages/)
+    assert.equal(readFileSync(join(root, 'log'), 'utf8'), 'x')
+  })
+
+  test('an upgrade replaces the packages that it runs on, its own Node among them', () => {
+    // As `npm start` after a pull: the Node of node_modules comes first, and npm says which program it is.
+    mkdirSync(join(root, 'node_modules/.bin'), { recursive: true })
+    mkdirSync(join(root, 'node_modules/node/bin'), { recursive: true })
+    copyFileSync(process.execPath, join(root, 'node_modules/node/bin/node'), constants.COPYFILE_FICLONE)
+    symlinkSync('../node/bin/node', join(root, 'node_modules/.bin/node'))
+    withSetUp('')
+    const { status, stderr } = launch(['0'], { npm_execpath: realpathSync(findProgram('npm') ?? '') }, ['sh'])
+    assert.equal(status, 0, stderr)
+    assert.match(stderr, /Packages are missing or changed/)
     assert.equal(readFileSync(join(root, 'log'), 'utf8'), 'x')
   })
 
