@@ -2,6 +2,7 @@
  * How a protocol has a person go through a flow, knowing nothing of stages: it begins an attempt that is to come back to `next`, sends
  * the browser to `location`, and when the browser returns asks for the outcome under its own reference.
  */
+import type { SessionOfPerson } from '#/identity/sessions.ts'
 import { withoutControlCharacters } from '#/lib/control_characters.ts'
 import { readCookie, writeCookie } from '#/lib/cookie.ts'
 import { randomToken, sha256 } from '#/lib/crypto.ts'
@@ -32,6 +33,15 @@ export interface NewAttempt {
   /** The request's Cookie header. */
   cookies: string | undefined
 }
+
+/** Facts of someone who is signed in and lacks only a factor: asked for that alone, on that very session. */
+export const stepUp = ({ user, amr, auth_time, uid }: SessionOfPerson): Facts => ({
+  user_id: user.id,
+  username: user.username,
+  amr,
+  auth_time,
+  from_session: uid,
+})
 
 export interface BegunAttempt {
   attempt: string

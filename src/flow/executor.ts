@@ -142,7 +142,10 @@ const load = async (deps: FlowDeps, { flow, attempt, request, now }: Visit): Pro
   if (row.state !== 'running') throw new AttemptOver('the attempt is over', row)
   // Both columns are written by this folder alone, and signed.
   const facts = row.facts as Facts
-  if (isForSignedIn(flow) && !(await isStillSignedIn(deps, request, facts, now))) throw new AttemptOver('the session has changed', row)
+  const hangsOnSession = isForSignedIn(flow) || facts.from_session !== undefined
+  if (hangsOnSession && !(await isStillSignedIn(deps, request, facts, now)))
+    // Back to who began it, where that is not the person: there it begins anew.
+    throw new AttemptOver('the session has changed', row.reference === null ? row : { ...row, state: 'denied' })
   return {
     deps,
     attempt,
@@ -165,9 +168,10 @@ const enter = async (turn: Turn): Promise<Judged | undefined> => {
   return { kind: 'entered' }
 }
 
-const isStillSignedIn = async ({ db }: FlowDeps, { session: token, authServer }: FlowRequest, { user_id }: Facts, now: Date) => {
+const isStillSignedIn = async ({ db }: FlowDeps, { session: token, authServer }: FlowRequest, facts: Facts, now: Date) => {
   const session = token === undefined ? undefined : await findSession(db, token, now)
-  return session !== undefined && session.issuer === authServer.issuerUrl && session.user.id === user_id
+  if (!session || session.issuer !== authServer.issuerUrl || session.user.id !== facts.user_id) return false
+  return facts.from_session === undefined || facts.from_session === session.uid
 }
 
 const current = ({ flow, row }: Turn): { name: StageName; stage: Stage; onRefusal: CompiledStage['onRefusal'] } => {

@@ -38,6 +38,8 @@ export interface Facts {
   auth_time?: number
   /** `sessions.uid` of the session that user_login made. */
   session_uid?: string
+  /** `sessions.uid` of the session that the facts were taken from: they hold as long as this browser has it. */
+  from_session?: string
   /** E-mail address whose mailbox they have shown to be theirs. */
   proven_email?: string
   /** What prompts asked, but for passwords. */

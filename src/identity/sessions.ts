@@ -42,6 +42,8 @@ export interface SessionToCreate {
   ttl?: number | undefined
   /** Uid of the same person's live session in that browser: it goes on under the new token, with what hangs on it. */
   renews?: string | undefined
+  /** Seconds since 1970 when a factor was last proven. Absent: now. */
+  auth_time?: number | undefined
 }
 
 /** A session that was just proven; `token` is shown here once, for the cookie. */
@@ -54,7 +56,7 @@ export interface NewSession {
 /** Begins a session, with its event. Someone who signs in again has their old one renewed; another person's is to be ended: `endSession`. */
 export const createSession = (
   db: Db,
-  { user_id, username, amr, acr, issuer, userAgent, network, requestId, ttl = sessionSeconds, renews }: SessionToCreate,
+  { user_id, username, amr, acr, issuer, userAgent, network, requestId, ttl = sessionSeconds, renews, auth_time }: SessionToCreate,
   now: Date,
 ): Promise<NewSession> =>
   db.transaction(async (tx) => {
@@ -63,17 +65,20 @@ export const createSession = (
     const renewed = found?.user_id === user_id ? found : undefined
     const uid = renewed?.uid ?? randomToken(16)
     const iat = seconds(now)
-    const expiresAt = new Date((iat + ttl) * 1_000)
+    const loginTs = auth_time ?? iat
+    // Nothing was proven since: it lasts no longer than it would have.
+    const isNoNewer = renewed?.payload.loginTs !== undefined && loginTs < iat && loginTs <= renewed.payload.loginTs
+    const expiresAt = isNoNewer ? renewed.expires_at : new Date((iat + ttl) * 1_000)
     const payload: SessionPayload = {
       kind: 'Session',
       uid,
       accountId: user_id,
-      loginTs: iat,
+      loginTs,
       acr,
       amr,
       authorizations: renewed?.payload.authorizations ?? {},
       iat,
-      exp: iat + ttl,
+      exp: seconds(expiresAt),
     }
     await storeSession(
       tx,

@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Interaction, InteractionResults, Provider } from 'oidc-provider'
-import { beginAttempt, findOutcome } from '#/flow/attempts.ts'
+import { beginAttempt, findOutcome, stepUp } from '#/flow/attempts.ts'
 import { flowFor } from '#/flow/flows.ts'
 import type { Context, Facts } from '#/flow/stage.ts'
 import { readSessionCookie } from '#/identity/session_cookie.ts'
@@ -127,7 +127,7 @@ const login = async (visit: Visit): Promise<Step> => {
       ...(typeof login_hint === 'string' && { login_hint: login_hint.slice(0, 200) }),
       ...(acr_values.length && { acr_values }),
     },
-    isStepUp ? { user_id: session.user.id, username: session.user.username, amr: session.amr } : {},
+    isStepUp ? stepUp(session) : {},
   )
 }
 

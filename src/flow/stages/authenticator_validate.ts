@@ -27,7 +27,8 @@ export const authenticator_validate: Stage = {
     const { amr = [], user_id } = facts
     if (user_id === undefined) return { kind: 'denied', reason: 'access_denied' }
     const wanted = context.acr_values ?? []
-    const isEnough = wanted.length ? meetsAcr(acrOf(amr), wanted) : acrOf(amr) !== '1fa'
+    // What a client wishes for adds to what is asked: `1fa` spares nobody who has a second factor.
+    const isEnough = acrOf(amr) !== '1fa' && (wanted.length === 0 || meetsAcr(acrOf(amr), wanted))
     if (isEnough) return { kind: 'passed', facts: {} }
     const known = keptOf(input)
     if (known) return { kind: 'ask', ask: askWith(known) }
