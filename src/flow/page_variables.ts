@@ -25,6 +25,10 @@ export interface StagePage {
   client?: ShownClient
   /** Declining leads back to whoever asked. */
   canDecline: boolean
+  /** Another name may be entered. */
+  canRestart?: boolean
+  /** What the flow is for. */
+  designation?: string
   /** Name typed in an earlier stage. */
   username?: string
   /** The person a consent is asked of. */

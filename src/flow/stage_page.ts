@@ -1,6 +1,6 @@
 /** A step as a challenge for JSON, and as what its page is given. Both come from the same, so that no front end knows more than another. */
 import type { Challenge, ChallengeField } from './challenge.ts'
-import type { Step } from './executor.ts'
+import { isForSignedIn, type Step } from './executor.ts'
 import type { StagePage } from './page_variables.ts'
 import type { PageRenderer } from './pages.ts'
 
@@ -13,8 +13,15 @@ const textsFor =
   (key, values) =>
     pages.text(locales, key, values)
 
-const labelled = ({ ask }: Asking, text: Texts) =>
-  ask.fields.map(({ autocomplete: _, label, ...field }): ChallengeField => ({ ...field, label: label ?? text(`field.${field.name}`) }))
+/** A stage may call a field something of its own: `field.{stage}.{name}`. */
+const labelOf = (stage: string, name: string, text: Texts): string => {
+  const own = `field.${stage}.${name}`
+  const words = text(own)
+  return words === own ? text(`field.${name}`) : words
+}
+
+const labelled = ({ ask, stage }: Asking, text: Texts) =>
+  ask.fields.map(({ autocomplete: _, label, ...field }): ChallengeField => ({ ...field, label: label ?? labelOf(stage, field.name, text) }))
 
 const told = ({ ask }: Asking, text: Texts) =>
   ask.mistakes.map(({ field, detail, values, text: own }) => ({ field, text: own ?? text(detail, values) }))
@@ -49,6 +56,8 @@ export const stagePageOf = (step: Asking, pages: PageRenderer, locales: readonly
     mistakes: told(step, text),
     ...(client ? { client } : {}),
     canDecline: step.isBegunForOther,
+    canRestart: !isForSignedIn(step.flow),
+    designation: step.flow.designation,
     ...(step.facts.username ? { username: step.facts.username } : {}),
     ...(user ? { person: user.name } : {}),
     scopes: scopesInWords(step.context, text),

@@ -8,7 +8,7 @@ import type { PageName, PageVariables } from '#/flow/page_variables.ts'
 import type { PageRenderer } from '#/flow/pages.ts'
 import { canSend } from '#/identity/mail.ts'
 import type { PasswordHasher } from '#/identity/passwords.ts'
-import { factorTypes } from '#/kinds/flow_stages.ts'
+import type { FactorType } from '#/kinds/flow_stages.ts'
 import { readLocales } from '#/lib/catalogue.ts'
 import type { Clock } from '#/lib/clock.ts'
 import type { Settings } from '#/lib/config.ts'
@@ -135,8 +135,8 @@ export const portalRoutes =
     })
     page('/account/factors', async (person, request, reply) => {
       const { factors } = await listShownFactors(deps, person)
-      const kinds = factorTypes.filter((type) => type !== 'email' || (canSend(deps.settings) && person.session.user.emailVerified))
-      return show(request, reply, person, { name: 'account_factors', variables: { factors, kinds: [...kinds].reverse() } })
+      const kinds = offeredFactors.filter((type) => type !== 'email' || (canSend(deps.settings) && person.session.user.emailVerified))
+      return show(request, reply, person, { name: 'account_factors', variables: { factors, kinds } })
     })
     post('/account/factors', async ({ person, body, reply, now }) => {
       if (isFresh(person, now)) return withdrawFactor(deps, person, body, now)
@@ -184,6 +184,9 @@ export const portalRoutes =
       return reply.code(problem.status).headers(page.headers).send(page.html)
     })
   }
+
+/** The best first. */
+const offeredFactors: readonly FactorType[] = ['webauthn', 'totp', 'static', 'email']
 
 /** On every page of the portal. */
 type Frame = Pick<PageVariables['account'], 'person' | 'token' | 'notice'>

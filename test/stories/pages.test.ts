@@ -16,7 +16,7 @@ const pages = openPages({ log: openLog('silent') })
 const form = { action: '/', hidden: { xsrf: 'x' } }
 const frame = { person: { username: 'ann', name: 'Ann Archer' }, token: 'x' }
 const client = { name: 'Harbour Wiki', logo_uri: '', policy_uri: 'https://wiki.example/privacy', tos_uri: 'https://wiki.example/terms' }
-const stage = { action: '/', attempt: 'x', fields: [], mistakes: [], client, canDecline: true, scopes: [] }
+const stage = { action: '/', attempt: 'x', fields: [], mistakes: [], client, canDecline: true, canRestart: true, scopes: [] }
 const username = {
   name: 'username',
   type: 'text',
