@@ -94,6 +94,7 @@ export const beginAttempt = async (deps: AttemptDeps, begun: NewAttempt, now: Da
         context,
         facts,
         sealed_state,
+        revision: flow.revision,
       }),
       expires_at: new Date(now.getTime() + flow.attemptTtlMs),
     },
@@ -124,10 +125,12 @@ export const findOutcome = async (
     { reference: by.reference, flow_name: by.flow, browser_hash: sha256(browser), issuer: issuerUrl },
     now,
   )
-  if (!found || !openAttemptStates(deps.rootSecret).isOurs(found)) return undefined
+  if (found?.state === 'running') return { state: 'running' }
+  if (!found || !openAttemptStates(deps.rootSecret).isOurs({ ...found, revision: '' })) return undefined
   // Facts are written by the executor alone, and signed.
-  if (found.state === 'passed') return { state: 'passed', facts: found.facts as Facts }
-  return found.state === 'denied' ? { state: 'denied', reason: found.reason ?? 'access_denied' } : { state: 'running' }
+  return found.state === 'passed'
+    ? { state: 'passed', facts: found.facts as Facts }
+    : { state: 'denied', reason: found.reason ?? 'access_denied' }
 }
 
 const textLimit = 2_000

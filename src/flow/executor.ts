@@ -138,7 +138,8 @@ const load = async (deps: FlowDeps, { flow, attempt, request, now }: Visit): Pro
     : undefined
   if (!row || row.flow_name !== flow.name) throw new AttemptOver('there is no such attempt in this browser, or it has expired')
   const states = openAttemptStates(deps.rootSecret)
-  if (!states.isOurs(row)) throw new AttemptOver('there is no such attempt in this browser, or it has expired')
+  if (!states.isOurs({ ...row, revision: revisionIn(row.state, flow) }))
+    throw new AttemptOver('there is no such attempt in this browser, or it has expired')
   if (row.state !== 'running') throw new AttemptOver('the attempt is over', row)
   // Both columns are written by this folder alone, and signed.
   const facts = row.facts as Facts
@@ -207,9 +208,11 @@ const asking = (turn: Turn, index: number, ask: Ask): Step => {
   return { ...position(turn), kind: 'ask', stage, ask }
 }
 
+const revisionIn = (state: FlowAttempt['state'], { revision }: Flow): string => (state === 'running' ? revision : '')
+
 /** The columns that say where an attempt stands. */
 const columnsOf = (
-  { deps, attempt_hash, row, facts, hidden }: Turn,
+  { deps, attempt_hash, flow, row, facts, hidden }: Turn,
   { state, stage_index }: { state: FlowAttempt['state']; stage_index: number },
 ) => {
   const states = openAttemptStates(deps.rootSecret)
@@ -220,7 +223,16 @@ const columnsOf = (
     stage_index,
     facts,
     sealed_state,
-    signature: states.sign({ attempt_hash, flow_name, state, stage_index, context, facts, sealed_state }),
+    signature: states.sign({
+      attempt_hash,
+      flow_name,
+      state,
+      stage_index,
+      context,
+      facts,
+      sealed_state,
+      revision: revisionIn(state, flow),
+    }),
   }
 }
 

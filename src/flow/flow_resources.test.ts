@@ -61,12 +61,12 @@ spec:
   })
   const begin = async (name: string, from = request()) => {
     const { attempt } = await beginAttempt(deps, { flow: name, next: '/', context: {}, authServer, cookies: `${browserCookie}=one` }, now)
-    const flow = getFlow(deps, authServer, name)
+    const flow = () => getFlow(deps, authServer, name)
     return {
       attempt,
-      show: () => showAttempt(deps, { flow, attempt, request: from, now }),
+      show: () => showAttempt(deps, { flow: flow(), attempt, request: from, now }),
       post: (stage: string, fields: Record<string, unknown> = {}) =>
-        postAttempt(deps, { flow, post: { attempt, stage, decline: false, restart: false, fields }, request: from, now }),
+        postAttempt(deps, { flow: flow(), post: { attempt, stage, decline: false, restart: false, fields }, request: from, now }),
     }
   }
   const stageOf = (step: Step) => (step.kind === 'ask' || step.kind === 'refused' ? step.stage : step.kind)
@@ -142,6 +142,18 @@ spec:
       sql`update flow_attempts set facts = ${JSON.stringify({ user_id: ann.user_id, username: 'ann', amr: ['pwd'] })}, stage_index = 3 where flow_name = 'by-user' and state = 'running'`,
     )
     await assert.rejects(attempt.post('terms', { accept: 'true' }), AttemptOver)
+  })
+
+  it('does not go on in a flow that was changed meanwhile: its stages are others', async () => {
+    const rest = '{ stage: identification, passkey: false }, { stage: password }, { stage: terms, version: two }, { stage: user_login }'
+    await write('changing', `{ stage: terms, version: one }, ${rest}`)
+    const attempt = await begin('changing')
+    await attempt.post('terms', { accept: 'true' })
+    await attempt.post('identification', { username: 'ann' })
+    assert.equal(stageOf(await attempt.post('password', { password })), 'terms')
+    await write('changing', rest)
+    await assert.rejects(attempt.show(), AttemptOver)
+    await assert.rejects(attempt.post('user_login'), AttemptOver)
   })
 
   it('stands in for one that was deleted', async () => {

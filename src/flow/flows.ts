@@ -6,7 +6,9 @@
 import { flowVariables } from '#/kinds/expression_variables.ts'
 import type { Designation, FlowSpec, FlowStage } from '#/kinds/flow.ts'
 import { type StageName, stageNames } from '#/kinds/flow_stages.ts'
+import { canonicalJson } from '#/lib/canonical_json.ts'
 import { parseDuration } from '#/lib/clock.ts'
+import { sha256 } from '#/lib/crypto.ts'
 import { compileExpression, type Expression } from '#/lib/expression.ts'
 import type { AuthServerRef } from '#/lib/http.ts'
 import { defaultFlows } from '#/resources/default_flows.ts'
@@ -18,6 +20,8 @@ export interface Flow {
   /** Milliseconds an attempt may take. */
   attemptTtlMs: number
   stages: readonly CompiledStage[]
+  /** Another one as soon as its stages are others. */
+  revision: string
 }
 
 export interface CompiledStage {
@@ -43,6 +47,7 @@ const compile = (name: string, spec: FlowSpec): Flow => {
       when: when === undefined ? undefined : compileExpression(when, flowVariables),
       onRefusal,
     })),
+    revision: sha256(canonicalJson(spec.stages)).toString('base64url'),
   }
   compiled.set(spec, flow)
   return flow

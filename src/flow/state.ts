@@ -21,6 +21,8 @@ export interface SignedState {
   context: unknown
   facts: unknown
   sealed_state: Buffer | null
+  /** Of the flow, while the attempt runs: its place means nothing among other stages. Empty when it is over. */
+  revision: string
 }
 
 export interface AttemptStates {
@@ -38,10 +40,10 @@ export const openAttemptStates = (rootSecret: Secret): AttemptStates => {
   if (known) return known
   const key = deriveKey(rootSecret, 'flow_attempts')
   const vault: Vault = openVault(rootSecret, 'flow_attempts')
-  const sign = ({ attempt_hash, flow_name, state, stage_index, context, facts, sealed_state }: SignedState): Buffer =>
+  const sign = ({ attempt_hash, flow_name, state, stage_index, context, facts, sealed_state, revision }: SignedState): Buffer =>
     createHmac('sha256', key)
       .update(attempt_hash)
-      .update(canonicalJson([flow_name, state, stage_index, context, facts, sealed_state?.toString('base64') ?? null]))
+      .update(canonicalJson([flow_name, state, stage_index, context, facts, sealed_state?.toString('base64') ?? null, revision]))
       .digest()
   const states: AttemptStates = {
     sign,
