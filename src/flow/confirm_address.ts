@@ -1,9 +1,10 @@
 /** A code to an address that someone entered, typed back here: then the mailbox is theirs. */
 import { randomInt } from 'node:crypto'
 import { canSend, queueMail } from '#/identity/mail.ts'
+import { emailKey } from '#/identity/name_key.ts'
 import { sameSecret } from '#/lib/crypto.ts'
 import { Problem } from '#/lib/problem.ts'
-import { addFailure, codeCounters, findLockOut } from './failures.ts'
+import { addFailure, codeCounters, countMail, findLockOut } from './failures.ts'
 import { type Ask, type FlowDeps, lockedOut, type Stage, type StageInput, textIn } from './stage.ts'
 
 const lifetimeMs = 10 * 60_000
@@ -19,7 +20,7 @@ export const confirmation: Required<Stage> = {
   answer: async (deps, input, answer) => {
     const { kept, request, now } = input
     const address = textIn(kept, 'address')
-    const counters = codeCounters({ account: `address:${address}`, network: request.network })
+    const counters = codeCounters({ account: `address:${emailKey(address)}`, network: request.network })
     const before = await findLockOut(deps.db, counters, now)
     if (before !== undefined) return lockedOut(ask(address, 'mistake.locked_out'), before)
     const code = textIn(answer, 'code').replace(/[\s-]/g, '')
@@ -41,6 +42,7 @@ const ask = (address: string, mistake?: string): Ask => ({
 
 const send = async (deps: FlowDeps, { facts, request, now }: StageInput, address: string) => {
   if (!canSend(deps.settings)) throw new Problem('unavailable', { detail: 'no mail can be sent', retryAfter: 60 })
+  await countMail(deps.db, { address, network: request.network }, now)
   const code = String(randomInt(1_000_000)).padStart(6, '0')
   const expiresAt = new Date(now.getTime() + lifetimeMs)
   const { username = null, name = null } = facts.prompted ?? {}

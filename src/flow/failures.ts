@@ -1,7 +1,8 @@
 /** Wrong answers counted, for `policy/lock_out` to judge. They stand in PostgreSQL, so that a restart or another replica forgets none. */
-import { nameKey } from '#/identity/name_key.ts'
+import { emailKey, nameKey } from '#/identity/name_key.ts'
 import { sha256 } from '#/lib/crypto.ts'
 import { keyOfNetwork } from '#/lib/network_key.ts'
+import { Problem } from '#/lib/problem.ts'
 import type { Db } from '#/lib/sql.ts'
 import { addFailedSignIn, findFailedSignIns } from '#/model/failed_sign_ins.ts'
 import { lockOut, lockOutSince, secondsLockedOut } from '#/policy/lock_out.ts'
@@ -37,6 +38,12 @@ export const registrationCounters = (network: string): Counter[] => [
   { key: sha256(`registration:${keyOfNetwork(network)}`), limit: lockOut.registrationsPerNetwork },
 ]
 
+/** Mails that someone has us send before they are known. Without an address: to whom is not looked up here. */
+const mailCounters = ({ address, network }: { address?: string | undefined; network: string }): Counter[] => [
+  ...(address === undefined ? [] : [{ key: sha256(`mail:${emailKey(address)}`), limit: lockOut.mailsPerAddress }]),
+  { key: sha256(`mail_network:${keyOfNetwork(network)}`), limit: lockOut.mailsPerNetwork },
+]
+
 /** Seconds until another answer is taken; undefined when one is now. */
 export const findLockOut = async (db: Db, counters: readonly Counter[], now: Date): Promise<number | undefined> => {
   const found = await findFailedSignIns(
@@ -52,4 +59,13 @@ export const findLockOut = async (db: Db, counters: readonly Counter[], now: Dat
 export const addFailure = async (db: Db, counters: readonly Counter[], now: Date): Promise<void> => {
   const since = lockOutSince(now)
   await Promise.all(counters.map(({ key, limit }) => addFailedSignIn(db, { key, keep: limit, since }, now)))
+}
+
+/** Counts one more and throws Problem `too_many_requests` when it is too many: counted first, so that many at once are no more than that. */
+export const countMail = async (db: Db, mail: { address?: string | undefined; network: string }, now: Date): Promise<void> => {
+  // The one that is being counted is allowed.
+  const counters = mailCounters(mail).map(({ key, limit }) => ({ key, limit: limit + 1 }))
+  await addFailure(db, counters, now)
+  const retryAfter = await findLockOut(db, counters, now)
+  if (retryAfter !== undefined) throw new Problem('too_many_requests', { detail: 'too many mails were asked for', retryAfter })
 }

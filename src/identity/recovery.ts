@@ -8,6 +8,7 @@ import { addTask } from '#/lib/queue.ts'
 import type { Secret } from '#/lib/secret.ts'
 import type { Db } from '#/lib/sql.ts'
 import { countMailedLinks, storeMailedLink } from '#/model/mailed_links.ts'
+import { lockUserRow } from '#/model/users.ts'
 import { type MailDeps, queueMail } from './mail.ts'
 import { findUserByLogin } from './users.ts'
 
@@ -46,6 +47,8 @@ export const sendRecovery = async (deps: MailDeps & { db: Db }, payload: unknown
   const { email } = user ?? {}
   if (!user?.active || user.serviceAccount || !email || !user.emailVerified) return false
   return deps.db.transaction(async (tx) => {
+    // Of many workers at once, too, no more than that.
+    await lockUserRow(tx, user.id)
     if ((await countMailedLinks(tx, { user_id: user.id, flow_name: flow }, now)).count >= mostWaiting) return false
     const token = randomToken()
     const expiresAt = new Date(now.getTime() + ttlMs)

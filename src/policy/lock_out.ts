@@ -2,7 +2,7 @@
  * How many wrong answers are too many: pure. Passwords are counted for the name as it was typed, whether anyone has it or not, so that the answer
  * tells nobody which names exist; and for the network, against one who tries one password on many names. Codes of second factors are counted
  * for the account and for the network. Those of devices for the network only: whose they would be nobody knows (RFC 8628 section 5.1). So are
- * clients that register themselves, the good ones as well.
+ * clients that register themselves, and mails that someone has us send before they are known, the good ones as well.
  */
 
 export const lockOut = {
@@ -13,6 +13,8 @@ export const lockOut = {
   registrationsPerNetwork: 100,
   codesPerAccount: 10,
   codesPerNetwork: 50,
+  mailsPerAddress: 5,
+  mailsPerNetwork: 50,
 } as const
 
 /** Since when failures count. */

@@ -11,6 +11,7 @@ import { sha256 } from '#/lib/crypto.ts'
 import { Problem } from '#/lib/problem.ts'
 import { consumeMailedLink, findMailedLink } from '#/model/mailed_links.ts'
 import { confirmation } from '../confirm_address.ts'
+import { countMail } from '../failures.ts'
 import { type Ask, type FlowDeps, type Stage, type StageInput, textIn } from '../stage.ts'
 
 export const email: Stage = {
@@ -36,7 +37,7 @@ export const email: Stage = {
     const consumed = await consumeMailedLink(deps.db, linkOf(input, token), input.now)
     const user = consumed && (await findUser(deps.db, consumed.user_id))
     // The address must be theirs still.
-    if (!consumed || !user?.active || user.serviceAccount || user.email !== consumed.email)
+    if (!consumed || !user?.active || user.serviceAccount || user.email !== consumed.email || !user.emailVerified)
       return { kind: 'denied', reason: 'link_invalid' }
     return { kind: 'passed', facts: { user_id: user.id, username: user.username, proven_email: consumed.email } }
   },
@@ -55,6 +56,7 @@ const sent = (): Ask => ({ fields: [], mistakes: [], more: { sentTo: '' } })
 
 const send = async (deps: FlowDeps, { facts, flow, request, settings, now }: StageInput): Promise<void> => {
   if (!canSend(deps.settings)) throw new Problem('unavailable', { detail: 'no mail can be sent', retryAfter: 60 })
+  await countMail(deps.db, { network: request.network }, now)
   await queueRecovery(
     deps,
     {
