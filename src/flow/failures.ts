@@ -5,7 +5,7 @@ import { keyOfNetwork } from '#/lib/network_key.ts'
 import { Problem } from '#/lib/problem.ts'
 import type { Db } from '#/lib/sql.ts'
 import { addFailedSignIn, findFailedSignIns } from '#/model/failed_sign_ins.ts'
-import { lockOut, lockOutSince, secondsLockedOut } from '#/policy/lock_out.ts'
+import { type Count, lockOut, lockOutSince, secondsLockedOut } from '#/policy/lock_out.ts'
 
 /** One thing that failures are counted for. */
 export interface Counter {
@@ -61,11 +61,14 @@ export const addFailure = async (db: Db, counters: readonly Counter[], now: Date
   await Promise.all(counters.map(({ key, limit }) => addFailedSignIn(db, { key, keep: limit, since }, now)))
 }
 
-/** Counts one more and throws Problem `too_many_requests` when it is too many: counted first, so that many at once are no more than that. */
+/** Counts one more and throws Problem `too_many_requests` when it is one too many: of many at once, too, only so many are let through. */
 export const countMail = async (db: Db, mail: { address?: string | undefined; network: string }, now: Date): Promise<void> => {
-  // The one that is being counted is allowed.
-  const counters = mailCounters(mail).map(({ key, limit }) => ({ key, limit: limit + 1 }))
-  await addFailure(db, counters, now)
-  const retryAfter = await findLockOut(db, counters, now)
+  const since = lockOutSince(now)
+  const counts: Count[] = []
+  for (const { key, limit } of mailCounters(mail)) {
+    const { failed_at } = await addFailedSignIn(db, { key, keep: limit + 1, since }, now)
+    counts.push({ failedAt: failed_at, limit: limit + 1 })
+  }
+  const retryAfter = secondsLockedOut(counts, now)
   if (retryAfter !== undefined) throw new Problem('too_many_requests', { detail: 'too many mails were asked for', retryAfter })
 }
