@@ -89,6 +89,8 @@ const exchange = async (provider: Provider, deps: ProviderDeps, context: TokenEn
     scope,
     expiresIn,
   } as never)
+  // Counted from the moment that was looked at above: the library would count from when it signs, which may be a second later.
+  Object.assign(token, { exp: now + expiresIn })
   if (aud !== undefined) token.setAudience(aud)
   if (proof) token.setThumbprint('jkt', proof.thumbprint)
   context.oidc.entity('AccessToken', token)
