@@ -41,7 +41,8 @@ interface Position {
 }
 
 export type Step =
-  | (Position & { kind: 'ask'; stage: StageName; ask: Ask })
+  /** `session`: of a sign-in or sign-out that a stage before this one did. */
+  | (Position & { kind: 'ask'; stage: StageName; ask: Ask; session: SessionChange | undefined })
   | (Position & { kind: 'refused'; stage: StageName; ask: Ask; reason: Failure; retryAfter: number | undefined })
   | (Position & { kind: 'done'; session: SessionChange | undefined })
   | (Position & { kind: 'deny'; reason: string })
@@ -202,10 +203,10 @@ const position = ({ deps, attempt, flow, context, facts, row, request }: Turn): 
   next: facts.next === undefined ? row.next : `${request.authServer.pathPrefix}${facts.next}`,
 })
 
-const asking = (turn: Turn, index: number, ask: Ask): Step => {
+const asking = (turn: Turn, index: number, ask: Ask, session?: SessionChange): Step => {
   const stage = turn.flow.stages[index]?.stage
   if (!stage) throw new AttemptOver('the flow has changed', turn.row)
-  return { ...position(turn), kind: 'ask', stage, ask }
+  return { ...position(turn), kind: 'ask', stage, ask, session }
 }
 
 const revisionIn = (state: FlowAttempt['state'], { revision }: Flow): string => (state === 'running' ? revision : '')
@@ -314,7 +315,7 @@ const moveThrough = (turn: Turn, judged: Judged): Promise<Step> =>
     if (outcome.kind === 'ask') {
       inside = withKept(inside, stage_index, outcome.keep)
       await moveFlowAttempt(db, attempt_hash, columnsOf(inside, { state: 'running', stage_index }))
-      return asking(inside, stage_index, outcome.ask)
+      return asking(inside, stage_index, outcome.ask, session)
     }
     inside.hidden = {}
     if (outcome.kind === 'passed') {

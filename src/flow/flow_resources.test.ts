@@ -156,6 +156,38 @@ spec:
     await assert.rejects(attempt.post('user_login'), AttemptOver)
   })
 
+  it('gives the session with what is asked after it, and does not lose it', async () => {
+    await write(
+      'late',
+      '{ stage: identification, passkey: false }, { stage: password }, { stage: user_login }, { stage: terms, version: late }',
+    )
+    const attempt = await begin('late')
+    await attempt.post('identification', { username: 'ann' })
+    const step = await attempt.post('password', { password })
+    assert.equal(stageOf(step), 'terms')
+    assert.ok(step.kind === 'ask' && step.session?.kind === 'began')
+  })
+
+  it('tells of a person by their own name, whatever they enter later', async () => {
+    await write(
+      'renamed',
+      '{ stage: identification, passkey: false }, { stage: password }, { stage: prompt, fields: [{ name: username }] }, { stage: user_write }, { stage: user_login }',
+    )
+    const attempt = await begin('renamed')
+    await attempt.post('identification', { username: 'ben' })
+    await attempt.post('password', { password })
+    const step = await attempt.post('prompt', { username: 'root' })
+    assert.ok(step.kind === 'done' && step.facts.username === 'ben')
+    const { actors } = await kernel.db.one<{ actors: string[] }>(sql`select array_agg(distinct actor) as actors from events`)
+    assert.ok(!actors.includes('root'), actors.join())
+  })
+
+  it('is refused with a field whose name every object has', () => {
+    const stages = (name: string) => ({ designation: 'enrollment', stages: [{ stage: 'prompt', fields: [{ name }] }] })
+    for (const name of ['constructor', 'valueOf', 'toString']) assert.ok(!kinds.Flow.spec.safeParse(stages(name)).success, name)
+    assert.ok(kinds.Flow.spec.safeParse(stages('team')).success)
+  })
+
   it('stands in for one that was deleted', async () => {
     for (const name of ['authentication', 'authenticator-totp'])
       await deleteResource(kernel, { kind: kinds.Flow, namespace: 'default', name }, { actor: 'test' }, now)

@@ -92,8 +92,10 @@ export const pageRoutes =
       const flow = getFlow(deps, flowRequest.authServer, request.params.name)
       const step = await postAttempt(deps, { flow, post: readPost(request.body), request: flowRequest, now })
       // The next stage is shown by GET, so that reload and back button post nothing again.
-      if (step.kind === 'ask')
+      if (step.kind === 'ask') {
+        setSession(reply, step, flowRequest, now)
         return reply.header('cache-control', 'no-store').redirect(attemptLocation(flowRequest.authServer, flow.name, step.attempt), 303)
+      }
       return send(request, reply, step, flowRequest, now)
     })
 

@@ -82,7 +82,7 @@ export const readPost = (body: unknown): Post => {
 const isTrue = (value: unknown) => value === true || value === 'true'
 
 export const setSession = (reply: FastifyReply, step: Step, { authServer }: FlowRequest, now: Date): void => {
-  if (step.kind !== 'done' || !step.session) return
+  if ((step.kind !== 'done' && step.kind !== 'ask') || !step.session) return
   const { session } = step
   const cookie =
     session.kind === 'began' ? setSessionCookie(session.token, authServer, session.expiresAt, now) : clearSessionCookie(authServer)

@@ -18,6 +18,7 @@ const promptField = z.strictObject({
   name: text(64)
     .regex(/^[a-z][A-Za-z0-9]*$/, 'wants a name in camelCase')
     .refine((name) => !['attempt', 'stage', 'decline', 'restart'].includes(name), 'is a name that flows use themselves')
+    .refine((name) => !(name in Object.prototype), 'is a name that every object has')
     .describe('Name under which it is posted and kept: username, name, email, locale, password, passwordRepeat, or one of your own.'),
   type: z.enum(['text', 'password', 'email', 'checkbox', 'select']).default('text').describe('What is asked.'),
   label: text(200).optional().describe('What people read. Absent: our own text for the name.'),

@@ -79,15 +79,21 @@ export const portalRoutes =
       return reply.headers(page.headers).send(page.html)
     }
 
+    /** By the flow that the AuthServer names, which may ask for more than ours. */
+    const signInFirst = (reply: FastifyReply, authServer: Person['authServer'], path: string) => {
+      const { pathPrefix } = authServer
+      const next = encodeURIComponent(`${pathPrefix}${path}`)
+      const signIn = flowFor(deps.snapshot, authServer, 'authentication')
+      return reply.header('cache-control', 'no-store').redirect(`${pathPrefix}/flow/${signIn}?next=${next}`, 303)
+    }
+
     /** Who is not signed in is sent to do so, and comes back. */
     const page = (path: string, handle: (person: Person, request: FastifyRequest, reply: FastifyReply, now: Date) => Promise<unknown>) => {
       app.get(path, async (request, reply) => {
         const now = deps.clock()
         const person = await findPerson(deps.db, request, now)
         if (person) return handle(person, request, reply, now)
-        const { pathPrefix } = getCaller(request.raw).authServer
-        const next = encodeURIComponent(`${pathPrefix}${request.url}`)
-        return reply.header('cache-control', 'no-store').redirect(`${pathPrefix}/flow/authentication?next=${next}`, 303)
+        return signInFirst(reply, getCaller(request.raw).authServer, request.url)
       })
     }
 
@@ -140,10 +146,7 @@ export const portalRoutes =
     })
     post('/account/factors', async ({ person, body, reply, now }) => {
       if (isFresh(person, now)) return withdrawFactor(deps, person, body, now)
-      const { authServer } = person
-      const next = encodeURIComponent(`${authServer.pathPrefix}/account/factors`)
-      const signIn = flowFor(deps.snapshot, authServer, 'authentication')
-      reply.header('cache-control', 'no-store').redirect(`${authServer.pathPrefix}/flow/${signIn}?next=${next}`, 303)
+      signInFirst(reply, person.authServer, '/account/factors')
       return undefined
     })
 

@@ -27,7 +27,11 @@ export const prompt: Stage = {
     const visible = Object.fromEntries(Object.entries(shown).filter(([name]) => typeOf(input, name) !== 'password'))
     return {
       kind: 'passed',
-      facts: { prompted: { ...input.facts.prompted, ...visible }, ...(visible.username ? { username: visible.username } : {}) },
+      facts: {
+        prompted: { ...input.facts.prompted, ...visible },
+        // Whoever is known keeps the name under which events tell of them.
+        ...(visible.username && input.facts.user_id === undefined ? { username: visible.username } : {}),
+      },
       ...(password === undefined ? {} : { carry: { password_hash: await deps.passwords.hash(password) } }),
     }
   },
