@@ -4,8 +4,9 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Interaction, InteractionResults, Provider } from 'oidc-provider'
+import { recordEvent } from '#/events/record.ts'
 import { beginAttempt, findOutcome, stepUp } from '#/flow/attempts.ts'
-import { flowFor } from '#/flow/flows.ts'
+import { findFlow, flowFor } from '#/flow/flows.ts'
 import type { Context, Facts } from '#/flow/stage.ts'
 import { readSessionCookie } from '#/identity/session_cookie.ts'
 import { findSession, type SessionOfPerson } from '#/identity/sessions.ts'
@@ -115,6 +116,8 @@ const login = async (visit: Visit): Promise<Step> => {
         ...(interaction.prompt.name === 'select_account' && { select_account: {} }),
       },
     }
+  // Asked once more, it would end the same.
+  if (outcome?.state === 'passed' && outcome.facts.session_uid === undefined) return await broken(visit, flow, 'it signs nobody in')
   const { login_hint } = interaction.params
   const acr_values = list(interaction.prompt.details.acr_values)
   // Whoever is signed in and lacks only a factor is asked for that alone.
@@ -176,8 +179,22 @@ const outcomeOf = ({ deps, interaction, request }: Visit, flow: string) =>
     deps.clock(),
   )
 
-const ask = async ({ deps, interaction, client, request }: Visit, flow: string, context: Context, facts: Facts = {}): Promise<Step> => {
+/** The client is told that it is not the person's fault, and an operator which flow it is. */
+const broken = async ({ deps, request }: Visit, flow: string, reason: string): Promise<Step> => {
+  const target = { kind: 'Flow', name: flow }
+  const { requestId } = getCaller(request)
+  await recordEvent(
+    deps.db,
+    { action: 'configuration.error', severity: 'error', actor: 'flow', target, requestId, data: { flow, reason } },
+    deps.clock(),
+  )
+  return { kind: 'answer', result: { error: 'server_error', error_description: 'signing in is not set up well here' } }
+}
+
+const ask = async (visit: Visit, flow: string, context: Context, facts: Facts = {}): Promise<Step> => {
+  const { deps, interaction, client, request } = visit
   const { authServer } = getCaller(request)
+  if (!findFlow(deps.snapshot, authServer, flow)) return await broken(visit, flow, 'there is no such flow')
   const { ui_locales } = interaction.params
   const begun = await beginAttempt(
     deps,
