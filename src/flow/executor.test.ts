@@ -1,11 +1,15 @@
-/** Whatever is posted, in whatever order and in how many tabs: nobody gets in without the password, and nothing breaks. */
+/** Whatever is posted, in whatever order and in how many tabs: nobody gets in without all they have to prove, and nothing breaks. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import fc from 'fast-check'
+import { siteOf } from '#/identity/factor.ts'
+import { factors } from '#/identity/factors/index.ts'
 import { openPasswordHasher, setPassword } from '#/identity/passwords.ts'
 import { createUser } from '#/identity/users.ts'
 import { defaultPasswordRules } from '#/kinds/user_store.ts'
+import { randomToken, sha256 } from '#/lib/crypto.ts'
 import { Problem } from '#/lib/problem.ts'
+import { storeMailedLink } from '#/model/mailed_links.ts'
 import { type FreshDatabase, freshDatabase } from '../../test/support/database.ts'
 import { openFlowDeps } from '../../test/support/flow.ts'
 import { beginAttempt, browserCookie } from './attempts.ts'
@@ -142,4 +146,86 @@ test('the right name and password in the middle of all that do sign in', async (
   assert.equal(end.kind, 'done')
   assert.equal(end.next, '/x')
   assert.ok(end.kind === 'done' && end.session?.kind === 'began')
+})
+
+/** Mostly what leads on: else few would ever get to the end. */
+const mostly = <Value>(usual: Value, ...others: unknown[]) =>
+  fc.oneof({ weight: 8, arbitrary: fc.constant<unknown>(usual) }, oneOf(...others))
+const factorAction = fc.record({
+  tab: oneOf(0, 1, 2, 3),
+  what: oneOf(...Array<'post'>(12).fill('post'), 'show', 'restart'),
+  /** Absent: the one at which the tab stands. */
+  stage: oneOf(...Array<undefined>(12).fill(undefined), 'password', 'authenticator_validate', 'email', 'password_change', 'user_login'),
+  username: mostly('carl', 'ann', null),
+  password: mostly(`${secret} of carl`, 'wrong', 7),
+  code: mostly(0, 1, 1, 1, 'wrong', '', '\u0000', null, ['x']),
+  method: mostly(undefined, 'email', 7),
+  credential: mostly(undefined, '', '{', '[]', { id: 'x' }, null),
+  together: fc.boolean(),
+})
+
+test('whoever has recovery codes needs one each time: at sign-in, whatever was wished for, and by a link that works once', async () => {
+  const carl = await createUser(fresh.db, { username: 'carl', email: 'carl@example.com', emailVerified: true }, { actor: 'test' }, now)
+  await setPassword({ db: fresh.db, passwords }, carl.id, `${secret} of carl`, { actor: 'test', rules: defaultPasswordRules }, now)
+  const factorDeps = { db: fresh.db, rootSecret: deps.rootSecret, site: siteOf(authServer) }
+  await fc.assert(
+    fc.asyncProperty(fc.array(factorAction, { minLength: 4, maxLength: 40 }), async (actions) => {
+      now = new Date(now.getTime() + 16 * 60_000)
+      const { kept, codes = [] } = await factors.static.offer(factorDeps, carl, now)
+      await factors.static.confirm(factorDeps, carl, { kept }, { actor: 'test' }, now)
+      const link = randomToken()
+      const expires_at = new Date(now.getTime() + 60_000)
+      const mailed = { token_hash: sha256(link), user_id: carl.id, issuer: authServer.issuerUrl, flow_name: 'recovery' }
+      await storeMailedLink(fresh.db, { ...mailed, email: 'carl@example.com', expires_at })
+      const begin = async (flow: string, more: object = {}) => ({
+        flow: getFlow(deps, authServer, flow),
+        ...(await beginAttempt(deps, { flow, next: '/', context: {}, authServer, cookies: `${browserCookie}=one`, ...more }, now)),
+      })
+      const recovery = { token: link }
+      const tabs = [
+        await begin('authentication'),
+        await begin('authentication', { context: { acr_values: ['1fa'] } }),
+        await begin('recovery', recovery),
+        await begin('recovery', recovery),
+      ]
+      const base = { authServer, browser: 'one', session: undefined, network: '192.0.2.1', userAgent: undefined, requestId: 'test' }
+      const standing: string[] = ['identification', 'identification', 'email', 'email']
+      const run = async (action: (typeof actions)[number]): Promise<Step | Problem> => {
+        const step = await send(action)
+        if (!(step instanceof Problem)) standing[action.tab] = step.kind === 'ask' || step.kind === 'refused' ? step.stage : step.kind
+        return step
+      }
+      const send = async ({ tab, what, code, password, ...more }: (typeof actions)[number]): Promise<Step | Problem> => {
+        const { stage = standing[tab] ?? '' } = more
+        const { attempt, flow } = tabs[tab] ?? assert.fail()
+        const visit = { flow, attempt, request: { ...base, locales: [] }, now }
+        try {
+          if (what === 'show') return await showAttempt(deps, visit)
+          const typed = typeof code === 'number' ? codes[code] : code
+          const fields = { ...more, password, passwordRepeat: password, code: typed }
+          return await postAttempt(deps, { ...visit, post: { attempt, stage, decline: false, restart: what === 'restart', fields } })
+        } catch (error) {
+          if (error instanceof Problem && error.status < 500) return error
+          throw error
+        }
+      }
+      let waiting: Promise<Step | Problem>[] = []
+      const seen: (Step | Problem)[] = []
+      for (const [index, next] of actions.entries()) {
+        waiting.push(run(next))
+        if (next.together && index < actions.length - 1) continue
+        seen.push(...(await Promise.all(waiting)))
+        waiting = []
+      }
+      const done = seen.flatMap((step) => (!(step instanceof Problem) && step.kind === 'done' ? [step] : []))
+      const used = new Set(actions.flatMap(({ what, code }) => (what === 'post' && typeof code === 'number' ? [code] : [])))
+      assert.ok(done.length <= used.size, `${done.length} signed in with ${used.size} codes`)
+      assert.ok(done.filter(({ flow }) => flow.name === 'recovery').length <= 1, 'a link works once')
+      for (const { facts } of done) {
+        assert.deepEqual([facts.username, facts.acr], ['carl', '2fa'])
+        assert.ok(['pwd', 'otp', 'mfa'].every((method) => facts.amr?.includes(method)))
+      }
+    }),
+    { numRuns: 60 },
+  )
 })
