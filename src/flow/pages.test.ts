@@ -26,6 +26,36 @@ test('what a page is given is text, never markup, and no link but to the web', (
   assert.doesNotMatch(odd.headers['content-security-policy'] ?? '', /sandbox/)
 })
 
+test('every page on the way to a client can be declined, and shows what it is given as text', () => {
+  const pages = openPages({ log: openLog('silent') })
+  const bad = `"><img src=x onerror=alert(1)>'`
+  const names = ['identification', 'password', 'authenticator_validate', 'prompt', 'email', 'captcha', 'terms', 'password_change'] as const
+  for (const name of names) {
+    const { html } = pages.render(
+      name,
+      {
+        action: `/flow/${name}`,
+        attempt: 'a',
+        stage: name,
+        fields: [
+          { name: 'team', type: 'select', label: bad, required: true, isWrong: true, options: [{ value: bad, label: bad }] },
+          { name: 'motto', type: 'text', label: bad, required: false, isWrong: false, value: bad },
+        ],
+        mistakes: [{ field: 'team', text: bad }],
+        client: { name: bad },
+        canDecline: true,
+        username: bad,
+        person: bad,
+        scopes: [{ name: bad, text: bad }],
+        more: { passkey: { user: { name: bad } }, sentTo: bad, terms: { text: bad }, captcha: { salt: bad, difficulty: 8 } },
+      },
+      options,
+    )
+    assert.match(html, /<form class="second"[^>]*>.*name="decline"/, name)
+    assert.doesNotMatch(html, /<img/, name)
+  }
+})
+
 test("an operator's template stands in for ours, and ours for one that is broken", () => {
   const folder = mkdtempSync(join(tmpdir(), 'signet-templates-'))
   const lines: string[] = []
