@@ -39,4 +39,6 @@ test('the limits are those that are promised', () =>
     registrationsPerNetwork: 100,
     codesPerAccount: 10,
     codesPerNetwork: 50,
+    mailsPerAddress: 5,
+    mailsPerNetwork: 50,
   }))
