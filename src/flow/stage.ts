@@ -3,6 +3,7 @@
  * write events, set cookies or choose what comes next. That is the executor's, so every stage gets it alike.
  */
 
+import type { FactorType } from '#/identity/authenticators.ts'
 import type { PasswordHasher } from '#/identity/passwords.ts'
 import type { Clock } from '#/lib/clock.ts'
 import type { Settings } from '#/lib/config.ts'
@@ -34,6 +35,8 @@ export interface Facts {
   /** RFC 8176. */
   amr?: string[]
   acr?: string
+  /** Types of second factors that were proven. */
+  factors?: FactorType[]
   /** Seconds since 1970: when a factor was last proven. */
   auth_time?: number
   /** `sessions.uid` of the session that user_login made. */
@@ -64,6 +67,8 @@ export interface Context {
   }
   /** What a session should be worth, the better first: whoever has less is asked for what is missing. */
   acr_values?: string[]
+  /** Of these types of second factors one must have been proven. */
+  required_factors?: FactorType[]
   /** Filled into the identification stage. */
   login_hint?: string
   ui_locales?: string[]

@@ -4,6 +4,7 @@
  */
 import { randomToken, sha256 } from '#/lib/crypto.ts'
 import type { Db } from '#/lib/sql.ts'
+import type { FactorType } from '#/model/authenticators.ts'
 import {
   deleteSession,
   deleteSessionsOfUser,
@@ -34,6 +35,8 @@ export interface SessionToCreate {
   amr: string[]
   /** `1fa`, `2fa`, `phr`. */
   acr: string
+  /** Types of second factors that were proven. */
+  factors?: readonly FactorType[] | undefined
   issuer: string
   userAgent?: string | undefined
   network?: string | undefined
@@ -56,7 +59,20 @@ export interface NewSession {
 /** Begins a session, with its event. Someone who signs in again has their old one renewed; another person's is to be ended: `endSession`. */
 export const createSession = (
   db: Db,
-  { user_id, username, amr, acr, issuer, userAgent, network, requestId, ttl = sessionSeconds, renews, auth_time }: SessionToCreate,
+  {
+    user_id,
+    username,
+    amr,
+    acr,
+    factors = [],
+    issuer,
+    userAgent,
+    network,
+    requestId,
+    ttl = sessionSeconds,
+    renews,
+    auth_time,
+  }: SessionToCreate,
   now: Date,
 ): Promise<NewSession> =>
   db.transaction(async (tx) => {
@@ -90,6 +106,7 @@ export const createSession = (
         payload,
         user_agent: userAgent?.slice(0, userAgentLength) ?? null,
         network: network?.slice(0, networkLength) ?? null,
+        proven_factors: [...factors],
         expires_at: expiresAt,
       },
       now,
@@ -109,6 +126,8 @@ export interface SessionOfPerson {
   user: User
   acr: string
   amr: string[]
+  /** Types of second factors that were proven. */
+  factors: FactorType[]
   /** Seconds since 1970 when a factor was last proven. */
   auth_time: number
   issuer: string | null
@@ -133,6 +152,8 @@ const personOf = async (db: Db, row: SessionRow | undefined, now: Date): Promise
     user: renderUser(user),
     acr,
     amr,
+    // Written here alone.
+    factors: row.proven_factors as FactorType[],
     auth_time: loginTs ?? seconds(row.created_at),
     issuer: row.issuer,
     expiresAt: row.expires_at,

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { parseCron } from '#/lib/cron.ts'
 import { always, distinct, duration, labelSelector, paused, scopeToken, text } from './fields.ts'
+import { factorTypes } from './flow_stages.ts'
 import { defineKind } from './kind.ts'
 import { authMethod, grantType, responseType } from './oauth.ts'
 
@@ -75,6 +76,12 @@ export const AuthPolicy = defineKind({
           .optional()
           .describe(
             'The least a sign-in must be worth: one factor, two, or a passkey that verified the person. The strongest of all policies counts.',
+          ),
+        requiredFactors: distinct(z.enum(factorTypes), 4)
+          .min(1)
+          .optional()
+          .describe(
+            'A second factor of one of these types must have been proven, which makes acr 2fa the least. Only what every policy lists counts. Absent: says nothing.',
           ),
       })
       .optional()

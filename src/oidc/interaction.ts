@@ -10,9 +10,10 @@ import { findFlow, flowFor } from '#/flow/flows.ts'
 import type { Context, Facts } from '#/flow/stage.ts'
 import { readSessionCookie } from '#/identity/session_cookie.ts'
 import { findSession, type SessionOfPerson } from '#/identity/sessions.ts'
+import type { FactorType } from '#/kinds/flow_stages.ts'
 import { readCookie } from '#/lib/cookie.ts'
 import { getCaller } from '#/lib/http.ts'
-import { meetsAcr } from '#/policy/acr.ts'
+import { hasProven, meetsAcr } from '#/policy/acr.ts'
 import { grantConsent } from './consent.ts'
 import { shownClient } from './pages.ts'
 import type { ProviderDeps } from './provider.ts'
@@ -83,15 +84,20 @@ const redirect = (response: ServerResponse, location: string): void => {
   response.end()
 }
 
-const denied = (reason: string): Step => ({
+const denied = (reason: string): Step =>
+  reason === 'factor_missing'
+    ? unmet('the person has none of the second factors that are asked for')
+    : { kind: 'answer', result: { error: 'access_denied', error_description: 'the person declined' } }
+
+/** OpenID Connect Core Error Code unmet_authentication_requirements 1.0. */
+const unmet = (error_description: string): Step => ({
   kind: 'answer',
-  result: {
-    error: reason === 'access_denied' ? reason : 'access_denied',
-    error_description: 'the person declined',
-  },
+  result: { error: 'unmet_authentication_requirements', error_description },
 })
 
 const list = (value: unknown): string[] => (Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [])
+
+const stepUpReasons = ['acr_values', 'essential_acr', 'required_factors']
 
 const login = async (visit: Visit): Promise<Step> => {
   const { interaction, session } = visit
@@ -102,12 +108,11 @@ const login = async (visit: Visit): Promise<Step> => {
   // Signed in elsewhere in the meantime, in another window.
   const isEnough =
     session !== undefined && interaction.prompt.name === 'login' && interaction.prompt.reasons.every((reason) => reason === 'no_session')
-  const { essential_acrs } = interaction.prompt.details
+  const { essential_acrs, required_factors } = interaction.prompt.details
   if (session && hasPassed && Array.isArray(essential_acrs) && !meetsAcr(session.acr, essential_acrs))
-    return {
-      kind: 'answer',
-      result: { error: 'unmet_authentication_requirements', error_description: 'the sign-in did not reach the acr' },
-    }
+    return unmet('the sign-in did not reach the acr')
+  if (session && hasPassed && Array.isArray(required_factors) && !hasProven(required_factors, session.factors))
+    return unmet('none of the second factors that are asked for was proven')
   if (session && (hasPassed || isEnough))
     return {
       kind: 'answer',
@@ -121,14 +126,15 @@ const login = async (visit: Visit): Promise<Step> => {
   const { login_hint } = interaction.params
   const acr_values = list(interaction.prompt.details.acr_values)
   // Whoever is signed in and lacks only a factor is asked for that alone.
-  const isStepUp =
-    session !== undefined && interaction.prompt.reasons.every((reason) => reason === 'acr_values' || reason === 'essential_acr')
+  const isStepUp = session !== undefined && interaction.prompt.reasons.every((reason) => stepUpReasons.includes(reason))
   return await ask(
     visit,
     flow,
     {
       ...(typeof login_hint === 'string' && { login_hint: login_hint.slice(0, 200) }),
       ...(acr_values.length && { acr_values }),
+      // Of the policy, so of our own words.
+      ...(Array.isArray(required_factors) && { required_factors: list(required_factors) as FactorType[] }),
     },
     isStepUp ? stepUp(session) : {},
   )

@@ -10,7 +10,7 @@ import type { Log } from '#/lib/log.ts'
 import type { Outbound } from '#/lib/outbound.ts'
 import type { Secret } from '#/lib/secret.ts'
 import type { Db } from '#/lib/sql.ts'
-import { acrValues, meetsAcr } from '#/policy/acr.ts'
+import { acrValues, hasProven, meetsAcr } from '#/policy/acr.ts'
 import { keptAlgorithms } from '#/policy/resolved_client.ts'
 import type { ResolvedAuthServer, Snapshot } from '#/resources/snapshot.ts'
 import { openAccounts } from './account.ts'
@@ -25,6 +25,7 @@ import { logoutPages } from './logout_pages.ts'
 import type { Offered } from './offered.ts'
 import { type PageDeps, showPage } from './pages.ts'
 import { registration } from './registration.ts'
+import { memoryOfContext } from './request_memory.ts'
 import { ProviderKey } from './signing_key.ts'
 import { openAdapter } from './stores/index.ts'
 import { type StoreDeps, secondsOf } from './stores/store.ts'
@@ -244,6 +245,8 @@ const wantedAcrs = ({ client, params }: KoaContextWithOIDC['oidc']): { values: s
   return { values: reachable(String(params?.acr_values ?? '').split(' ')), isDemanded: false }
 }
 
+const requiredFactors = ({ oidc: { client } }: KoaContextWithOIDC) => client && factsOf(client).policy.requiredFactors
+
 const prompts = (access: ApplicationAccess) => {
   const { Check, Prompt, base } = interactionPolicy
   const policy = base()
@@ -288,6 +291,19 @@ const prompts = (access: ApplicationAccess) => {
         const { values, isDemanded } = wantedAcrs(oidc)
         return { acr_values: values, ...(isDemanded ? { essential_acrs: values } : {}) }
       },
+    ),
+  )
+  login?.checks.add(
+    new Check(
+      'required_factors',
+      'a second factor of another type is needed',
+      (context) => {
+        const required = requiredFactors(context)
+        return required === undefined || hasProven(required, memoryOfContext(context).loaded?.factors)
+          ? Check.NO_NEED_TO_PROMPT
+          : Check.REQUEST_PROMPT
+      },
+      (context) => ({ required_factors: requiredFactors(context) }),
     ),
   )
   policy.add(new Prompt({ name: 'select_account', requestable: true }), 0)

@@ -24,6 +24,8 @@ export interface FoundByCookie {
   written: string
   token: string
   touchedAt: number
+  /** Types of second factors that were proven. */
+  factors: readonly string[]
 }
 
 export interface RequestMemory {

@@ -8,6 +8,10 @@ const level = (acr: unknown): number => (acrValues as readonly unknown[]).indexO
 export const meetsAcr = (acr: string | undefined, wanted: readonly unknown[]): boolean =>
   wanted.some((value) => level(value) >= 0 && level(value) <= level(acr))
 
+/** Whether one of the types of second factors that are required was proven. Of none that are, nobody has proven one. */
+export const hasProven = (required: readonly string[], factors: readonly string[] = []): boolean =>
+  factors.some((type) => required.includes(type))
+
 /** What a session is worth whose person has proven this (RFC 8176). A passkey that verified the person itself is more than one factor at once. */
 export const acrOf = (amr: readonly string[]): Acr => {
   const hasKey = amr.includes('hwk') || amr.includes('swk')

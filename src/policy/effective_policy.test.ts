@@ -3,7 +3,9 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { AuthPolicy, type AuthPolicySpec } from '#/kinds/auth_policy.ts'
 import { seconds } from '#/kinds/fields.ts'
+import { factorTypes } from '#/kinds/flow_stages.ts'
 import { authMethods, grantTypes, responseTypes } from '#/kinds/oauth.ts'
+import { acrValues, meetsAcr } from './acr.ts'
 import { durationFields, type EffectivePolicy, effectivePolicy, renderEffectivePolicy } from './effective_policy.ts'
 
 const policy = (spec: object): AuthPolicySpec => AuthPolicy.spec.parse(spec)
@@ -79,6 +81,17 @@ const rows: [title: string, policies: object[], expected: Partial<EffectivePolic
     { secretRotation: { enabled: true, schedules: ['0 3 1 * *', '@weekly'], overlap: 7200 } },
   ],
   [
+    'types of second factors are intersected',
+    [{ authentication: { requiredFactors: ['totp', 'webauthn'] } }, {}],
+    { acr: '2fa', requiredFactors: ['totp', 'webauthn'] },
+  ],
+  [
+    'types of second factors that no policy shares leave none',
+    [{ authentication: { requiredFactors: ['totp'] } }, { authentication: { requiredFactors: ['webauthn'], acr: 'phr' } }],
+    { acr: 'phr', requiredFactors: [] },
+  ],
+  ['no policy says a word about second factors', [{}], { acr: '1fa', requiredFactors: undefined }],
+  [
     'profile fapi2 brings its demands',
     [{ profile: 'fapi2', allowedGrantTypes: ['authorization_code', 'implicit'], enforcePKCE: false }],
     {
@@ -135,6 +148,13 @@ const anyPolicy = fc
       requireDpop: fc.boolean(),
       requireSignedRequestObject: fc.boolean(),
       requireConsent: fc.boolean(),
+      authentication: fc.record(
+        {
+          acr: fc.constantFrom(...acrValues),
+          requiredFactors: fc.subarray([...factorTypes], { minLength: 1 }),
+        },
+        { requiredKeys: [] },
+      ),
       clientAuthentication: fc.record(
         {
           method: fc.constantFrom(...authMethods),
@@ -169,6 +189,8 @@ test('property: adding a policy never loosens what the others say', () => {
         'requireConsent',
       ] as const)
         assert.ok(after[field] || !before[field], field)
+      assert.ok(meetsAcr(after.acr, [before.acr]))
+      if (before.requiredFactors) assert.ok(after.requiredFactors && isSubset(after.requiredFactors, before.requiredFactors))
       for (const field of durationFields) if (policies.some((spec) => spec.token?.[field])) assert.ok(after[field] <= before[field], field)
       assert.ok(isSubset(before.secretRotation.schedules, after.secretRotation.schedules))
     }),
@@ -186,6 +208,7 @@ test('property: the order of policies does not matter', () => {
           written: Object.values(found.written).map(seconds),
           allowedScopes: found.allowedScopes?.toSorted(),
           allowedGrantTypes: found.allowedGrantTypes.toSorted(),
+          requiredFactors: found.requiredFactors?.toSorted(),
           allowedResponseTypes: found.allowedResponseTypes.toSorted(),
           secretRotation: { ...found.secretRotation, schedules: found.secretRotation.schedules.toSorted() },
         }

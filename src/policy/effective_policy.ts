@@ -6,6 +6,7 @@
  */
 import type { AuthPolicySpec } from '#/kinds/auth_policy.ts'
 import { seconds } from '#/kinds/fields.ts'
+import type { FactorType } from '#/kinds/flow_stages.ts'
 import { type AuthMethod, authMethods, type GrantType, grantTypes, type ResponseType, responseTypes } from '#/kinds/oauth.ts'
 import { type Acr, acrValues } from './acr.ts'
 
@@ -29,6 +30,8 @@ export interface EffectivePolicy {
   readonly secretRotation: { readonly enabled: boolean; readonly schedules: readonly string[]; readonly overlap: number }
   /** The least a sign-in must be worth. */
   readonly acr: Acr
+  /** One of these types must have been proven; of none of them: nobody can. Undefined: policies say nothing about types. */
+  readonly requiredFactors: readonly FactorType[] | undefined
   readonly profile: Profile | undefined
   readonly requirePushedAuthorizationRequests: boolean
   readonly requireDpop: boolean
@@ -120,6 +123,8 @@ export const effectivePolicy = (policies: readonly NamedPolicy[]): EffectivePoli
     ...(stating?.method ? [[stating.method]] : []),
     ...(stating?.methods ? [stating.methods] : []),
   ])
+  const factors = stated(specs.map((spec) => spec.authentication?.requiredFactors))
+  const demandedAcrs = [...stated(specs.map((spec) => spec.authentication?.acr)), ...(factors.length ? (['2fa'] as const) : [])]
   const rotations = stated(specs.map((spec) => spec.clientAuthentication?.secretRotation))
   const durations = Object.fromEntries(
     durationFields.map((field) => [
@@ -154,7 +159,8 @@ export const effectivePolicy = (policies: readonly NamedPolicy[]): EffectivePoli
       schedules: [...new Set(stated(rotations.filter((rotation) => rotation.enabled).map((rotation) => rotation.schedule)))],
       overlap: seconds(overlap),
     },
-    acr: acrValues.findLast((acr) => specs.some((spec) => spec.authentication?.acr === acr)) ?? '1fa',
+    acr: acrValues.findLast((acr) => demandedAcrs.includes(acr)) ?? '1fa',
+    requiredFactors: factors.length ? intersect(factors) : undefined,
     profile,
     requirePushedAuthorizationRequests: demanded('requirePushedAuthorizationRequests'),
     requireDpop: demanded('requireDpop'),
@@ -180,10 +186,15 @@ export const renderEffectivePolicy = (policy: EffectivePolicy): Record<string, u
       ? { secretRotation: { enabled: true, schedules: policy.secretRotation.schedules, overlap: policy.written.overlap } }
       : {}),
   },
-  ...(policy.acr === '1fa' ? {} : { authentication: { acr: policy.acr } }),
+  ...renderAuthentication(policy),
   ...(policy.profile ? { profile: policy.profile } : {}),
   requirePushedAuthorizationRequests: policy.requirePushedAuthorizationRequests,
   requireDpop: policy.requireDpop,
   requireSignedRequestObject: policy.requireSignedRequestObject,
   requireConsent: policy.requireConsent,
 })
+
+const renderAuthentication = ({ acr, requiredFactors }: EffectivePolicy): { authentication?: object } => {
+  const authentication = { ...(acr === '1fa' ? {} : { acr }), ...(requiredFactors ? { requiredFactors } : {}) }
+  return Object.keys(authentication).length ? { authentication } : {}
+}

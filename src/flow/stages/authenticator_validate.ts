@@ -8,7 +8,7 @@ import { factors } from '#/identity/factors/index.ts'
 import { canSend, queueMail } from '#/identity/mail.ts'
 import { findUser, type User } from '#/identity/users.ts'
 import type { FactorType } from '#/kinds/flow_stages.ts'
-import { acrOf, meetsAcr, withMfa } from '#/policy/acr.ts'
+import { acrOf, hasProven, meetsAcr, withMfa } from '#/policy/acr.ts'
 import { factorDepsOf } from '../factor_deps.ts'
 import { addFailure, codeCounters, findLockOut } from '../failures.ts'
 import { type Answer, type Ask, type FlowDeps, lockedOut, type Stage, type StageInput, textIn } from '../stage.ts'
@@ -24,17 +24,19 @@ interface Kept {
 export const authenticator_validate: Stage = {
   challenge: async (deps, input) => {
     const { facts, context, settings } = input
-    const { amr = [], user_id } = facts
+    const { amr = [], factors: proven = [], user_id } = facts
     if (user_id === undefined) return { kind: 'denied', reason: 'access_denied' }
     const wanted = context.acr_values ?? []
     // What a client wishes for adds to what is asked: `1fa` spares nobody who has a second factor.
-    const isEnough = acrOf(amr) !== '1fa' && (wanted.length === 0 || meetsAcr(acrOf(amr), wanted))
+    const { required_factors: required } = context
+    const isRight = required === undefined || hasProven(required, proven)
+    const isEnough = acrOf(amr) !== '1fa' && isRight && (wanted.length === 0 || meetsAcr(acrOf(amr), wanted))
     if (isEnough) return { kind: 'passed', facts: {} }
     const known = keptOf(input)
     if (known) return { kind: 'ask', ask: askWith(known) }
     const user = await findUser(deps.db, user_id)
     if (!user?.active) return { kind: 'denied', reason: 'access_denied' }
-    const allowed = settings.types as FactorType[]
+    const allowed = (settings.types as FactorType[]).filter((type) => required?.includes(type) ?? true)
     const { types: has } = await findFactors(deps.db, user.id)
     const types = has.filter((type) => allowed.includes(type))
     if (types.length === 0)
@@ -70,7 +72,8 @@ export const authenticator_validate: Stage = {
     const after = await findLockOut(deps.db, counters, now)
     if (after !== undefined) return lockedOut(askWith(kept, 'mistake.locked_out'), after)
     const amr = withMfa([...(facts.amr ?? []), ...proof.amr])
-    return { kind: 'passed', facts: { amr, auth_time: Math.floor(now.getTime() / 1_000) } }
+    const proven = [...new Set([...(facts.factors ?? []), proof.type])]
+    return { kind: 'passed', facts: { amr, factors: proven, auth_time: Math.floor(now.getTime() / 1_000) } }
   },
 }
 

@@ -44,7 +44,13 @@ const passkey = async (deps: FlowDeps, input: StageInput, credential: unknown): 
   }
   return {
     kind: 'passed',
-    facts: { user_id: user.id, username: user.username, amr: proof.amr, auth_time: Math.floor(now.getTime() / 1_000) },
+    facts: {
+      user_id: user.id,
+      username: user.username,
+      amr: proof.amr,
+      factors: ['webauthn'],
+      auth_time: Math.floor(now.getTime() / 1_000),
+    },
   }
 }
 

@@ -10,7 +10,7 @@ import type { Stage } from '../stage.ts'
  */
 export const user_login: Stage = {
   challenge: async (deps, { facts, settings, request, now }) => {
-    const { user_id, username, amr: proven = [], auth_time } = facts
+    const { user_id, username, amr: proven = [], factors, auth_time } = facts
     if (!user_id || !username) return { kind: 'denied', reason: 'access_denied' }
     const { authServer, network, requestId, userAgent } = request
     const found = request.session ? await findSession(deps.db, request.session, now) : undefined
@@ -26,7 +26,7 @@ export const user_login: Stage = {
     const renews = isSamePerson ? before.uid : undefined
     const session = await createSession(
       deps.db,
-      { user_id, username, amr, acr, issuer: authServer.issuerUrl, userAgent, network, requestId, ttl, renews, auth_time },
+      { user_id, username, amr, acr, factors, issuer: authServer.issuerUrl, userAgent, network, requestId, ttl, renews, auth_time },
       now,
     )
     return {

@@ -21,7 +21,13 @@ export const sessionStore: OpenStore = ({ db, clock, issuer }) => ({
     )
     if (!row) return undefined
     const memory = requestMemory()
-    memory.loaded = { uid: row.uid, written: comparable(row.payload), token: id, touchedAt: row.last_used_at.getTime() }
+    memory.loaded = {
+      uid: row.uid,
+      written: comparable(row.payload),
+      token: id,
+      touchedAt: row.last_used_at.getTime(),
+      factors: row.proven_factors,
+    }
     memory.session = { uid: row.uid, payload: row.payload, expires_at: row.expires_at }
     // Joined rows come with all their columns or none.
     if (row.user_id !== null) memory.holder = row as Holder
@@ -55,7 +61,7 @@ export const sessionStore: OpenStore = ({ db, clock, issuer }) => ({
         },
         now,
       )
-      memory.loaded = { uid, written, token: id, touchedAt: now.getTime() }
+      memory.loaded = { ...loaded, written, token: id, touchedAt: now.getTime() }
       return
     }
     const { network, userAgent } = callerOfContext()
@@ -73,7 +79,7 @@ export const sessionStore: OpenStore = ({ db, clock, issuer }) => ({
       },
       now,
     )
-    memory.loaded = { uid, written: comparable(kept), token: id, touchedAt: now.getTime() }
+    memory.loaded = { uid, written: comparable(kept), token: id, touchedAt: now.getTime(), factors: [] }
   },
   destroy: async (id) => {
     await deleteSessionByTokenHash(db, sha256(id))
