@@ -9,7 +9,7 @@ import { randomToken, sha256 } from '#/lib/crypto.ts'
 import type { AuthServerRef } from '#/lib/http.ts'
 import { ownPath } from '#/lib/own_path.ts'
 import { Problem } from '#/lib/problem.ts'
-import { findFlowAttemptByReference, insertFlowAttempt } from '#/model/flow_attempts.ts'
+import { type FlowAttempt, findFlowAttemptByReference, insertFlowAttempt } from '#/model/flow_attempts.ts'
 import { findFlow } from './flows.ts'
 import type { Context, Facts, FlowDeps } from './stage.ts'
 import { openAttemptStates } from './state.ts'
@@ -52,6 +52,7 @@ export interface BegunAttempt {
   location: string
   /** Value for a Set-Cookie header, when this browser had none yet. */
   setCookie: string | undefined
+  row: FlowAttempt
 }
 
 export type FoundOutcome =
@@ -75,37 +76,37 @@ export const beginAttempt = async (deps: AttemptDeps, begun: NewAttempt, now: Da
   const context = storable(begun.context)
   const states = openAttemptStates(deps.rootSecret)
   const sealed_state = states.seal(begun.token === undefined ? {} : { carried: { token: begun.token } }, attempt_hash)
-  await insertFlowAttempt(
-    deps.db,
-    {
+  const row: FlowAttempt = {
+    attempt_hash,
+    flow_name: flow.name,
+    reference: begun.reference ?? null,
+    next: ownPath(begun.next, authServer.pathPrefix),
+    state: 'running',
+    reason: null,
+    stage_index: 0,
+    version: 0,
+    context,
+    facts,
+    sealed_state,
+    signature: states.sign({
       attempt_hash,
-      browser_hash: sha256(browser),
-      issuer: authServer.issuerUrl,
       flow_name: flow.name,
-      reference: begun.reference,
-      next: ownPath(begun.next, authServer.pathPrefix),
+      state: 'running',
+      stage_index: 0,
       context,
       facts,
       sealed_state,
-      signature: states.sign({
-        attempt_hash,
-        flow_name: flow.name,
-        state: 'running',
-        stage_index: 0,
-        context,
-        facts,
-        sealed_state,
-        revision: flow.revision,
-      }),
-      expires_at: new Date(now.getTime() + flow.attemptTtlMs),
-    },
-    now,
-  )
+      revision: flow.revision,
+    }),
+  }
+  const expires_at = new Date(now.getTime() + flow.attemptTtlMs)
+  await insertFlowAttempt(deps.db, { ...row, browser_hash: sha256(browser), issuer: authServer.issuerUrl, expires_at }, now)
   return {
     attempt,
     browser,
     location: attemptLocation(authServer, flow.name, attempt),
     setCookie: known ? undefined : writeCookie(browserCookie, browser, authServer),
+    row,
   }
 }
 

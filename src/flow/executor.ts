@@ -3,7 +3,7 @@
  * answers a step, which the two fronts show as a page or as JSON.
  *
  * A move names the version that was read. So of two posts at once one wins and the other gets `conflict`; and since stages that ask
- * nothing (user_login) do their work in the transaction of the move, that happens once or not at all.
+ * nothing (user_login) do their work in the transaction that ends with the move, that happens once or not at all.
  */
 import { recordEvent } from '#/events/record.ts'
 import { canSend } from '#/identity/mail.ts'
@@ -12,14 +12,8 @@ import { findSession } from '#/identity/sessions.ts'
 import { sha256 } from '#/lib/crypto.ts'
 import type { AuthServerRef } from '#/lib/http.ts'
 import { Problem } from '#/lib/problem.ts'
-import {
-  advanceFlowAttempt,
-  claimFlowAttempt,
-  type FlowAttempt,
-  findFlowAttempt,
-  keepInFlowAttempt,
-  moveFlowAttempt,
-} from '#/model/flow_attempts.ts'
+import { type FlowAttempt, findFlowAttempt, keepInFlowAttempt, moveFlowAttempt } from '#/model/flow_attempts.ts'
+import type { BegunAttempt } from './attempts.ts'
 import { turnOf } from './conditions.ts'
 import { type CompiledStage, type Flow, findFlow } from './flows.ts'
 import { brokenConditionEvent, eventOf, type Happened } from './sign_in_events.ts'
@@ -76,7 +70,6 @@ export const getFlow = ({ snapshot }: Pick<FlowDeps, 'snapshot'>, authServer: Au
 interface Turn {
   deps: FlowDeps
   attempt: string
-  attempt_hash: Buffer
   flow: Flow
   row: FlowAttempt
   context: Context
@@ -94,11 +87,18 @@ export interface Visit {
 }
 
 /** What the attempt asks now. */
-export const showAttempt = async (deps: FlowDeps, visit: Visit): Promise<Step> => {
-  const turn = await load(deps, visit)
+export const showAttempt = async (deps: FlowDeps, visit: Visit): Promise<Step> => show(await load(deps, visit))
+
+/** The same of an attempt that this very request has begun. */
+export const showBegun = (
+  deps: FlowDeps,
+  { begun: { attempt, row }, ...visit }: Omit<Visit, 'attempt'> & { begun: BegunAttempt },
+): Promise<Step> => show(turnOn(deps, { ...visit, attempt }, row))
+
+const show = async (turn: Turn): Promise<Step> => {
   const entered = await enter(turn)
   if (entered) return move(turn, entered)
-  const outcome = await current(turn).stage.challenge(deps, inputOf(turn, turn.row.stage_index))
+  const outcome = await current(turn).stage.challenge(turn.deps, inputOf(turn))
   if (outcome.kind !== 'ask') return move(turn, outcome)
   await keep(turn, outcome.keep)
   return asking(turn, turn.row.stage_index, outcome.ask)
@@ -112,7 +112,7 @@ export const postAttempt = async (deps: FlowDeps, visit: Omit<Visit, 'attempt'> 
   if (post.stage !== name || (await enter(turn))) throw new AttemptOver('the attempt is at another stage', turn.row)
   if (post.decline) return move(turn, { kind: 'denied', reason: 'access_denied' })
   if (post.restart) return restart(turn)
-  const input = inputOf(turn, turn.row.stage_index)
+  const input = inputOf(turn)
   const outcome = stage.answer ? await stage.answer(deps, input, post.fields) : await stage.challenge(deps, input)
   if (outcome.kind === 'ask') {
     await keep(turn, outcome.keep)
@@ -131,7 +131,8 @@ export const postAttempt = async (deps: FlowDeps, visit: Omit<Visit, 'attempt'> 
 /** Flows that change what a person has: for whoever is signed in, and only for them. */
 export const isForSignedIn = ({ designation }: Flow): boolean => designation === 'stage_configuration' || designation === 'unenrollment'
 
-const load = async (deps: FlowDeps, { flow, attempt, request, now }: Visit): Promise<Turn> => {
+const load = async (deps: FlowDeps, visit: Visit): Promise<Turn> => {
+  const { flow, attempt, request, now } = visit
   const attempt_hash = sha256(attempt)
   const { browser, authServer } = request
   const row = browser
@@ -142,25 +143,26 @@ const load = async (deps: FlowDeps, { flow, attempt, request, now }: Visit): Pro
   if (!states.isOurs({ ...row, revision: revisionIn(row.state, flow) }))
     throw new AttemptOver('there is no such attempt in this browser, or it has expired')
   if (row.state !== 'running') throw new AttemptOver('the attempt is over', row)
-  // Both columns are written by this folder alone, and signed.
   const facts = row.facts as Facts
   const hangsOnSession = isForSignedIn(flow) || facts.from_session !== undefined
   if (hangsOnSession && !(await isStillSignedIn(deps, request, facts, now)))
     // Back to who began it, where that is not the person: there it begins anew.
     throw new AttemptOver('the session has changed', row.reference === null ? row : { ...row, state: 'denied' })
-  return {
-    deps,
-    attempt,
-    attempt_hash,
-    flow,
-    row,
-    context: row.context as Context,
-    facts,
-    hidden: states.open(row.sealed_state, attempt_hash),
-    request,
-    now,
-  }
+  return turnOn(deps, visit, row)
 }
+
+/** Columns of JSON are written by this folder alone, and signed. */
+const turnOn = (deps: FlowDeps, { flow, attempt, request, now }: Visit, row: FlowAttempt): Turn => ({
+  deps,
+  attempt,
+  flow,
+  row,
+  context: row.context as Context,
+  facts: row.facts as Facts,
+  hidden: openAttemptStates(deps.rootSecret).open(row.sealed_state, row.attempt_hash),
+  request,
+  now,
+})
 
 /** An attempt begins at the first stage without a look at its `when`. Undefined when that stage's turn comes, and always later. */
 const enter = async (turn: Turn): Promise<Judged | undefined> => {
@@ -182,13 +184,19 @@ const current = ({ flow, row }: Turn): { name: StageName; stage: Stage; onRefusa
   return { name: compiled.stage, stage: stages[compiled.stage], onRefusal: compiled.onRefusal }
 }
 
-const inputOf = ({ flow, context, facts, hidden: { kept, carried }, request, now }: Turn, index: number): StageInput => ({
+/** `version`: that of the attempt while this stage asks. */
+const inputOf = (
+  { deps, flow, row, context, facts, hidden: { kept, carried }, request, now }: Turn,
+  index = row.stage_index,
+  version = row.version,
+): StageInput => ({
   flow: flow.name,
   settings: flow.stages[index]?.settings ?? {},
   facts,
   context,
   kept: kept?.stage_index === index ? kept.values : {},
   carried: carried ?? {},
+  nonce: () => openAttemptStates(deps.rootSecret).nonce(row.attempt_hash, version),
   request,
   now,
 })
@@ -213,12 +221,12 @@ const revisionIn = (state: FlowAttempt['state'], { revision }: Flow): string => 
 
 /** The columns that say where an attempt stands. */
 const columnsOf = (
-  { deps, attempt_hash, flow, row, facts, hidden }: Turn,
+  { deps, flow, row, facts, hidden }: Turn,
   { state, stage_index }: { state: FlowAttempt['state']; stage_index: number },
 ) => {
   const states = openAttemptStates(deps.rootSecret)
+  const { attempt_hash, flow_name, context } = row
   const sealed_state = states.seal(hidden, attempt_hash)
-  const { flow_name, context } = row
   return {
     state,
     stage_index,
@@ -240,10 +248,10 @@ const columnsOf = (
 /** Undefined: what was kept stays. */
 const keep = async (turn: Turn, values: Hidden | undefined): Promise<void> => {
   if (values === undefined) return
-  const { deps, row, attempt_hash } = turn
-  const { stage_index } = row
+  const { deps, row } = turn
+  const { attempt_hash, stage_index, version } = row
   turn.hidden = { ...turn.hidden, kept: { stage_index, values } }
-  await keepInFlowAttempt(deps.db, attempt_hash, row.version, columnsOf(turn, { state: 'running', stage_index }))
+  await keepInFlowAttempt(deps.db, attempt_hash, version, columnsOf(turn, { state: 'running', stage_index }))
 }
 
 /** `entered`: nothing is judged yet, and the first stage is left out. */
@@ -270,84 +278,96 @@ const withPassed = (turn: Turn, { facts, carry }: Extract<Outcome, { kind: 'pass
 const withKept = (turn: Turn, stage_index: number, values: Hidden | undefined): Turn =>
   values ? { ...turn, hidden: { ...turn.hidden, kept: { stage_index, values } } } : turn
 
-/** From a stage that is judged to the next that asks, or to the end. */
-const move = async (turn: Turn, outcome: Judged): Promise<Step> => (await moveToQuestion(turn, outcome)) ?? moveThrough(turn, outcome)
-
-/** The usual way: the next stage asks, and nothing is done between. One statement; undefined when it is not so. */
-const moveToQuestion = async (turn: Turn, judged: Judged): Promise<Step | undefined> => {
-  if (judged.kind !== 'passed' || judged.session) return undefined
-  const { deps, row, flow, attempt_hash, now } = turn
-  const passed = withPassed(turn, judged)
-  const found = await nextStage(passed, row.stage_index + 1)
-  const stage: Stage | undefined = found.kind === 'stage' ? stages[(flow.stages[found.index] as CompiledStage).stage] : undefined
-  if (found.kind !== 'stage' || !stage?.answer) return undefined
-  const outcome = await stage.challenge(deps, inputOf(passed, found.index))
-  if (outcome.kind !== 'ask') return undefined
-  const asked = withKept(passed, found.index, outcome.keep)
-  const columns = columnsOf(asked, { state: 'running', stage_index: found.index })
-  if (!(await advanceFlowAttempt(deps.db, attempt_hash, row.version, columns, now))) throw movedOn(turn)
-  return asking(asked, found.index, outcome.ask)
+/** How far an attempt has got on its way to the next question, or to its end. */
+interface Way {
+  turn: Turn
+  session: SessionChange | undefined
+  /** The last stage that was come to. */
+  stage_index: number
+  /** Where the next one is looked for. */
+  from: number
+  /** What stopped it. Undefined: it goes on. */
+  stop: Exclude<Outcome, { kind: 'passed' }> | { kind: 'end' } | { kind: 'broken'; reason: string } | undefined
 }
 
-/** Through stages that do their work in the transaction. */
-const moveThrough = (turn: Turn, judged: Judged): Promise<Step> =>
-  turn.deps.db.transaction(async (db) => {
-    const { attempt_hash, row, flow, now } = turn
-    if (!(await claimFlowAttempt(db, attempt_hash, row.version, now))) throw movedOn(turn)
-    let inside: Turn = { ...turn, deps: { ...turn.deps, db } }
-    let session: SessionChange | undefined
-    let { stage_index } = row
-    let from = judged.kind === 'entered' ? 0 : stage_index + 1
-    let outcome: Outcome = judged.kind === 'entered' ? { kind: 'passed', facts: {} } : judged
-    let broken: string | undefined
-    while (outcome.kind === 'passed') {
-      inside = withPassed(inside, outcome)
-      session = outcome.session ?? session
-      const found = await nextStage(inside, from)
-      if (found.kind === 'end') break
-      stage_index = found.index
-      from = stage_index + 1
-      if (found.kind === 'broken') {
-        broken = found.reason
-        outcome = { kind: 'denied', reason: 'configuration_error' }
-      } else outcome = await stages[(flow.stages[stage_index] as CompiledStage).stage].challenge(inside.deps, inputOf(inside, stage_index))
-    }
-    if (outcome.kind === 'ask') {
-      inside = withKept(inside, stage_index, outcome.keep)
-      await moveFlowAttempt(db, attempt_hash, columnsOf(inside, { state: 'running', stage_index }))
-      return asking(inside, stage_index, outcome.ask, session)
-    }
-    inside.hidden = {}
-    if (outcome.kind === 'passed') {
-      await moveFlowAttempt(db, attempt_hash, columnsOf(inside, { state: 'passed', stage_index }))
-      await record(inside, { kind: 'passed' })
-      return { ...position(inside), kind: 'done', session }
-    }
-    const reason = outcome.kind === 'denied' ? outcome.reason : 'access_denied'
-    await moveFlowAttempt(db, attempt_hash, { ...columnsOf(inside, { state: 'denied', stage_index }), reason })
-    if (broken !== undefined) await recordEvent(db, brokenConditionEvent(flow, stage_index, broken), now)
-    await record(inside, { kind: 'denied', reason })
-    return { ...position(inside), kind: 'deny', reason }
+const after = (way: Way, outcome: Outcome): Way =>
+  outcome.kind === 'passed'
+    ? { ...way, turn: withPassed(way.turn, outcome), session: outcome.session ?? way.session }
+    : { ...way, stop: outcome }
+
+/** On through the stages that are `ours` to run. */
+const follow = async (begun: Way, ours: (stage: Stage) => boolean): Promise<Way> => {
+  let way = begun
+  while (!way.stop) {
+    const { turn, from } = way
+    const found = await nextStage(turn, from)
+    if (found.kind === 'end') return { ...way, stop: found }
+    const stage_index = found.index
+    if (found.kind === 'broken') return { ...way, stage_index, stop: found }
+    const stage: Stage = stages[(turn.flow.stages[stage_index] as CompiledStage).stage]
+    if (!ours(stage)) return way
+    const outcome = await stage.challenge(turn.deps, inputOf(turn, stage_index, turn.row.version + 1))
+    way = after({ ...way, stage_index, from: stage_index + 1 }, outcome)
+  }
+  return way
+}
+
+/** Looks, and asks if there is anything to be asked; works only when it is answered. */
+const asks = (stage: Stage): boolean => stage.answer !== undefined
+
+/** From a stage that is judged to the next that asks, or to the end. */
+const move = async (turn: Turn, judged: Judged): Promise<Step> => {
+  const { stage_index } = turn.row
+  const here: Way = { turn, session: undefined, stage_index, from: stage_index + 1, stop: undefined }
+  const begun: Way = judged.kind === 'entered' ? { ...here, from: 0 } : after(here, judged)
+  // No transaction stays open for what is merely looked up.
+  const way = await follow(begun, asks)
+  if (way.stop?.kind === 'ask') return askNext(way, way.stop)
+  return turn.deps.db.transaction(async (db) => {
+    const inside = await follow({ ...way, turn: { ...way.turn, deps: { ...way.turn.deps, db } } }, () => true)
+    return inside.stop?.kind === 'ask' ? askNext(inside, inside.stop) : end(inside)
   })
+}
+
+const askNext = async ({ turn, session, stage_index }: Way, { ask, keep: values }: Extract<Outcome, { kind: 'ask' }>): Promise<Step> => {
+  const asked = withKept(turn, stage_index, values)
+  await moveTo(asked, { state: 'running', stage_index })
+  return asking(asked, stage_index, ask, session)
+}
+
+/** In the transaction, as the last thing but for what tells of it. */
+const end = async ({ turn, session, stage_index, stop }: Way): Promise<Step> => {
+  const over: Turn = { ...turn, hidden: {} }
+  const { deps, flow, now } = over
+  if (stop?.kind === 'end') {
+    await moveTo(over, { state: 'passed', stage_index })
+    await record(over, { kind: 'passed' })
+    return { ...position(over), kind: 'done', session }
+  }
+  const reason = stop?.kind === 'denied' ? stop.reason : stop?.kind === 'broken' ? 'configuration_error' : 'access_denied'
+  await moveTo(over, { state: 'denied', stage_index, reason })
+  if (stop?.kind === 'broken') await recordEvent(deps.db, brokenConditionEvent(flow, stage_index, stop.reason), now)
+  await record(over, { kind: 'denied', reason })
+  return { ...position(over), kind: 'deny', reason }
+}
+
+/** Throws when the attempt has moved since it was read, which undoes what the transaction did. */
+const moveTo = async (turn: Turn, to: { state: FlowAttempt['state']; stage_index: number; reason?: string }): Promise<void> => {
+  const { deps, row, now } = turn
+  const { reason } = to
+  const moved = { ...columnsOf(turn, to), ...(reason === undefined ? {} : { reason }) }
+  if (!(await moveFlowAttempt(deps.db, row.attempt_hash, row.version, moved, now))) throw new AttemptOver('the attempt has moved on', row)
+}
 
 /** Back to the first stage, with nothing found out. */
 const restart = async (turn: Turn): Promise<Step> => {
-  const { deps, flow, row, attempt_hash, now } = turn
+  const { flow, row } = turn
   const { token } = turn.hidden.carried ?? {}
   const fresh: Turn = { ...turn, facts: isForSignedIn(flow) ? turn.facts : {}, hidden: token === undefined ? {} : { carried: { token } } }
-  const found = await nextStage(fresh, 0)
-  const stage = found.kind === 'stage' ? stages[(flow.stages[found.index] as CompiledStage).stage] : undefined
-  const outcome = found.kind === 'stage' && stage ? await stage.challenge(deps, inputOf(fresh, found.index)) : undefined
-  if (found.kind !== 'stage' || outcome?.kind !== 'ask') throw new AttemptOver('the flow cannot be started over', row)
-  const asked = withKept(fresh, found.index, outcome.keep)
-  if (
-    !(await advanceFlowAttempt(deps.db, attempt_hash, row.version, columnsOf(asked, { state: 'running', stage_index: found.index }), now))
-  )
-    throw movedOn(turn)
-  return asking(asked, found.index, outcome.ask)
+  const way = await follow({ turn: fresh, session: undefined, stage_index: 0, from: 0, stop: undefined }, asks)
+  if (way.stop?.kind !== 'ask') throw new AttemptOver('the flow cannot be started over', row)
+  return askNext(way, way.stop)
 }
-
-const movedOn = ({ row }: Turn) => new AttemptOver('the attempt has moved on', row)
 
 const record = async ({ deps, flow, facts, context, request, now }: Turn, happened: Happened): Promise<void> => {
   const event = eventOf(happened, { flow, facts, context, request })

@@ -5,7 +5,7 @@ import { answerWithProblems, sendProblem } from '#/lib/problem_reply.ts'
 import { beginByAddress } from './begin.ts'
 import type { FlowAnswer, RefusedMembers } from './challenge.ts'
 import type { FlowRoutesDeps } from './deps.ts'
-import { getFlow, postAttempt, type Step, showAttempt } from './executor.ts'
+import { getFlow, postAttempt, type Step, showAttempt, showBegun } from './executor.ts'
 import {
   localesOf,
   type Params,
@@ -62,7 +62,7 @@ export const jsonRoutes =
       const { begun } = beginning
       if (begun.setCookie) reply.header('set-cookie', begun.setCookie)
       const asHolder = { ...flowRequest, browser: begun.browser }
-      return send(request, reply, await showAttempt(deps, { flow, attempt: begun.attempt, request: asHolder, now }), asHolder, now)
+      return send(request, reply, await showBegun(deps, { flow, begun, request: asHolder, now }), asHolder, now)
     })
 
     app.post<{ Params: Params }>(path, { onRequest: refuseOtherOrigins }, async (request, reply) => {

@@ -104,6 +104,8 @@ export interface StageInput<Settings = StageSettings> {
   kept: Hidden
   /** What earlier stages handed on; `token` is that of the link that led here, of an invitation or a mail. */
   carried: Hidden
+  /** 256 bits in base64url, good as a challenge: the same however often the attempt is shown where it stands, others once it has moved. */
+  nonce: () => string
   request: FlowRequest
   now: Date
 }

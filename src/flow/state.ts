@@ -31,6 +31,8 @@ export interface AttemptStates {
   /** Null for nothing. */
   seal(hidden: HiddenState, attempt_hash: Buffer): Buffer | null
   open(sealed: Buffer | null, attempt_hash: Buffer): HiddenState
+  /** 256 bits in base64url that nobody can guess: the same for one version of one attempt, so that they need not be kept. */
+  nonce(attempt_hash: Buffer, version: number): string
 }
 
 const opened = new WeakMap<Secret, AttemptStates>()
@@ -45,8 +47,10 @@ export const openAttemptStates = (rootSecret: Secret): AttemptStates => {
       .update(attempt_hash)
       .update(canonicalJson([flow_name, state, stage_index, context, facts, sealed_state?.toString('base64') ?? null, revision]))
       .digest()
+  const nonceKey = deriveKey(rootSecret, 'flow_attempts.nonce')
   const states: AttemptStates = {
     sign,
+    nonce: (attempt_hash, version) => createHmac('sha256', nonceKey).update(attempt_hash).update(String(version)).digest('base64url'),
     isOurs: ({ signature, ...state }) => signature !== null && timingSafeEqual(sign(state), signature),
     seal: ({ kept, carried }, attempt_hash) =>
       kept === undefined && carried === undefined ? null : vault.seal(JSON.stringify({ kept, carried }), attempt_hash.toString('hex')),

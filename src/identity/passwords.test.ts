@@ -10,7 +10,6 @@ import { type Database, sql } from '#/lib/sql.ts'
 import { type FreshDatabase, freshDatabase } from '../../test/support/database.ts'
 import { checkPassword, importPasswordHash, openPasswordHasher, passwordExpired, setPassword, UnfitPassword } from './passwords.ts'
 import { createSession, findSession } from './sessions.ts'
-import { openPostgresStore } from './stores/postgres.ts'
 import { createUser, updateUser } from './users.ts'
 
 const by = { actor: 'tester', rules: defaultPasswordRules }
@@ -104,15 +103,6 @@ test('a new password ends the sessions but the one in which it was changed', asy
   assert.equal(await findSession(db, other.token, now), undefined)
   await setPassword(deps(), id, 'correct horse 2', by, now)
   assert.equal(await findSession(db, mine.token, now), undefined)
-})
-
-test('the store postgres finds, authenticates and knows groups', async () => {
-  const store = openPostgresStore(deps())
-  const user = await store.find('anna@example.com')
-  assert.ok(user)
-  assert.deepEqual(await store.get(user.id), user)
-  assert.deepEqual(await store.authenticate('anna', 'correct horse'), user)
-  assert.deepEqual(await store.groups(user), [])
 })
 
 const codes = async (setting: Promise<void>) => {

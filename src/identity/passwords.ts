@@ -2,7 +2,7 @@
 import { Problem } from '#/lib/problem.ts'
 import type { Db } from '#/lib/sql.ts'
 import { keepPassword, trimPasswordHistory } from '#/model/password_history.ts'
-import { findPassword, listImportedHashes, replacePasswordHash, storePassword } from '#/model/passwords.ts'
+import { findLogin, findPassword, listImportedHashes, replacePasswordHash, storePassword } from '#/model/passwords.ts'
 import { lockUserRow } from '#/model/users.ts'
 import { isExpired, type PasswordRules } from '#/policy/password_rules.ts'
 import { type Change, recordChange } from './change.ts'
@@ -11,7 +11,7 @@ import type { PasswordHasher } from './password_hasher.ts'
 import { endSessionsOf } from './sessions.ts'
 import { parseStoredHash } from './stored_hash.ts'
 import type { User } from './user.ts'
-import { findUser, findUserByLogin } from './users.ts'
+import { findUser, loginKeys } from './users.ts'
 
 export { checkNewPassword, UnfitPassword } from './new_password.ts'
 export { openPasswordHasher, type PasswordHasher } from './password_hasher.ts'
@@ -79,17 +79,22 @@ const writePassword = (db: Db, user_id: string, hash: string, { keep, ...change 
  * The user whose password this is. Undefined for a wrong password, an unknown name, an inactive user, a service account and a user without
  * password alike, and each after the same time. A hash that is not ours of today is replaced. Throws Problem `unavailable` when too many sign in.
  */
-export const checkPassword = async ({ db, passwords }: PasswordDeps, login: string, plain: string): Promise<User | undefined> => {
-  const user = await findUserByLogin(db, login)
-  const stored = user?.active && !user.serviceAccount ? await findPassword(db, user.id) : undefined
-  if (!user || !stored) {
+export const checkPassword = async (
+  { db, passwords }: PasswordDeps,
+  login: string,
+  plain: string,
+): Promise<Pick<User, 'id' | 'username'> | undefined> => {
+  const keys = loginKeys(login)
+  const found = keys && (await findLogin(db, keys.username_key, keys.email_key))
+  const hash = found?.active && !found.service_account ? found.hash : null
+  if (!found || hash === null) {
     await passwords.verifyNobody(plain)
     return undefined
   }
-  const { ok, rehash } = await passwords.verify(stored.hash, plain)
+  const { ok, rehash } = await passwords.verify(hash, plain)
   if (!ok) return undefined
-  if (rehash) await rehashPassword({ db, passwords }, user.id, stored.hash, plain)
-  return user
+  if (rehash) await rehashPassword({ db, passwords }, found.user_id, hash, plain)
+  return { id: found.user_id, username: found.username }
 }
 
 /** To be called at the start: a failed sign-in takes as long as one with the dearest hash that is stored. */

@@ -51,10 +51,14 @@ export type { UserInput } from './user_fields.ts'
 export const findUser = async (db: Db, id: string): Promise<User | undefined> => shown(isUuid(id) ? await findUserRow(db, id) : undefined)
 
 /** By username or e-mail address, as a person types it. Whether it is active is the caller's to look at. */
-export const findUserByLogin = async (db: Db, login: string): Promise<User | undefined> =>
-  login.length <= 800 && !login.includes('\0')
-    ? shown(await findUserRowByLogin(db, nameKey(login.trim()), emailKey(login.trim())))
-    : undefined
+export const findUserByLogin = async (db: Db, login: string): Promise<User | undefined> => {
+  const keys = loginKeys(login)
+  return keys && shown(await findUserRowByLogin(db, keys.username_key, keys.email_key))
+}
+
+/** Undefined for what can be nobody's name or address. */
+export const loginKeys = (login: string): { username_key: string; email_key: string } | undefined =>
+  login.length <= 800 && !login.includes('\0') ? { username_key: nameKey(login.trim()), email_key: emailKey(login.trim()) } : undefined
 
 export const findUserByResource = async (db: Db, namespace: string, name: string): Promise<User | undefined> =>
   shown(await findUserRowByResource(db, namespace, name))

@@ -16,24 +16,17 @@ export interface FlowAttempt {
   signature: Buffer | null
 }
 
-export interface NewFlowAttempt {
-  attempt_hash: Buffer
+export interface NewFlowAttempt extends Omit<FlowAttempt, 'state' | 'reason' | 'stage_index' | 'version'> {
   browser_hash: Buffer
   issuer: string
-  flow_name: string
-  reference: string | undefined
-  next: string
-  context: unknown
-  facts: unknown
-  sealed_state: Buffer | null
-  signature: Buffer
   expires_at: Date
 }
 
+/** At its first stage, in version 0. */
 export const insertFlowAttempt = (db: Db, attempt: NewFlowAttempt, now: Date): Promise<number> =>
   db.run(sql`
   insert into flow_attempts (attempt_hash, browser_hash, issuer, flow_name, reference, next, context, facts, sealed_state, signature, created_at, expires_at)
-  values (${attempt.attempt_hash}, ${attempt.browser_hash}, ${attempt.issuer}, ${attempt.flow_name}, ${attempt.reference ?? null},
+  values (${attempt.attempt_hash}, ${attempt.browser_hash}, ${attempt.issuer}, ${attempt.flow_name}, ${attempt.reference},
           ${attempt.next}, ${JSON.stringify(attempt.context)}, ${JSON.stringify(attempt.facts)}, ${attempt.sealed_state}, ${attempt.signature}, ${now}, ${attempt.expires_at})`)
 
 /** Of that browser and issuer only: to anyone else it is as if it were not there. */
@@ -67,16 +60,6 @@ export const findFlowAttemptByReference = (
    order by (state = 'running'), created_at desc
    limit 1`)
 
-/** False when another post has moved the attempt since it was read, or it is over. Holds its row until the transaction ends. */
-export const claimFlowAttempt = async (db: Db, attempt_hash: Buffer, version: number, now: Date): Promise<boolean> =>
-  (await db.run(sql`
-  update flow_attempts
-     set version = version + 1
-   where attempt_hash = ${attempt_hash}
-     and version = ${version}
-     and state = 'running'
-     and expires_at > ${now}`)) === 1
-
 export interface MovedFlowAttempt {
   state: FlowAttempt['state']
   reason?: string
@@ -86,21 +69,23 @@ export interface MovedFlowAttempt {
   signature: Buffer
 }
 
-/** Claims and moves at once, to a stage that asks; false when another post has moved it since it was read. */
-export const advanceFlowAttempt = async (
+/** False when another post has moved the attempt since it was read, or it is over: what was done for this move must then be undone. */
+export const moveFlowAttempt = async (
   db: Db,
   attempt_hash: Buffer,
   version: number,
-  { stage_index, facts, sealed_state, signature }: Omit<MovedFlowAttempt, 'state' | 'reason'>,
+  moved: MovedFlowAttempt,
   now: Date,
 ): Promise<boolean> =>
   (await db.run(sql`
   update flow_attempts
      set version = version + 1,
-         stage_index = ${stage_index},
-         facts = ${JSON.stringify(facts)},
-         sealed_state = ${sealed_state},
-         signature = ${signature}
+         state = ${moved.state},
+         reason = ${moved.reason ?? null},
+         stage_index = ${moved.stage_index},
+         facts = ${JSON.stringify(moved.facts)},
+         sealed_state = ${moved.sealed_state},
+         signature = ${moved.signature}
    where attempt_hash = ${attempt_hash}
      and version = ${version}
      and state = 'running'
@@ -120,18 +105,6 @@ export const keepInFlowAttempt = (
    where attempt_hash = ${attempt_hash}
      and version = ${version}
      and state = 'running'`)
-
-/** Only in the transaction that claimed it. */
-export const moveFlowAttempt = (db: Db, attempt_hash: Buffer, moved: MovedFlowAttempt): Promise<number> =>
-  db.run(sql`
-  update flow_attempts
-     set state = ${moved.state},
-         reason = ${moved.reason ?? null},
-         stage_index = ${moved.stage_index},
-         facts = ${JSON.stringify(moved.facts)},
-         sealed_state = ${moved.sealed_state},
-         signature = ${moved.signature}
-   where attempt_hash = ${attempt_hash}`)
 
 /** Removes at most `limit` expired ones; answers how many. */
 export const purgeFlowAttempts = (db: Db, limit: number, now: Date): Promise<number> =>

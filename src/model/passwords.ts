@@ -11,6 +11,25 @@ export const findPassword = (db: Db, user_id: string) =>
       from passwords
      where user_id = ${user_id}`)
 
+export interface Login {
+  user_id: string
+  username: string
+  active: boolean
+  service_account: boolean
+  /** Null for who has no password. */
+  hash: string | null
+}
+
+/** Who is meant by these keys, as `findUserRowByLogin` says, with their password: one statement, so that having one takes no more time. */
+export const findLogin = (db: Db, username_key: string, email_key: string) =>
+  db.maybeOne<Login>(sql`
+    select u.user_id, u.username, u.active, u.service_account, p.hash
+      from users u
+      left join passwords p on p.user_id = u.user_id
+     where u.user_id = coalesce(
+             (select user_id from users where username_key = ${username_key}),
+             (select user_id from users where email_key = ${email_key}))`)
+
 export const storePassword = (db: Db, user_id: string, hash: string, now: Date) =>
   db.run(sql`
     insert into passwords (user_id, hash, changed_at)

@@ -34,13 +34,13 @@ export const authenticator_validate: Stage = {
     if (isEnough) return { kind: 'passed', facts: {} }
     const known = keptOf(input)
     if (known) return { kind: 'ask', ask: askWith(known) }
-    const user = await findUser(deps.db, user_id)
-    if (!user?.active) return { kind: 'denied', reason: 'access_denied' }
     const allowed = (settings.types as FactorType[]).filter((type) => required?.includes(type) ?? true)
-    const { types: has } = await findFactors(deps.db, user.id)
+    const { types: has } = await findFactors(deps.db, user_id)
     const types = has.filter((type) => allowed.includes(type))
     if (types.length === 0)
       return settings.whenNone === 'deny' || has.length > 0 ? { kind: 'denied', reason: 'factor_missing' } : { kind: 'passed', facts: {} }
+    const user = await findUser(deps.db, user_id)
+    if (!user?.active) return { kind: 'denied', reason: 'access_denied' }
     const kept: Kept = { types }
     if (types.includes('webauthn')) {
       const begun = await factors.webauthn.ask(factorDepsOf(deps, input.request), user, input.now)

@@ -1,6 +1,7 @@
-import { webauthn } from '#/identity/factors/webauthn.ts'
+import { anyPasskey, webauthn } from '#/identity/factors/webauthn.ts'
 import { findUser } from '#/identity/users.ts'
 import { hasControlCharacters } from '#/lib/control_characters.ts'
+import { randomToken } from '#/lib/crypto.ts'
 import { factorDepsOf } from '../factor_deps.ts'
 import { addFailure, findLockOut, networkCounters } from '../failures.ts'
 import { type Answer, type Ask, type FlowDeps, lockedOut, type Outcome, type Stage, type StageInput, textIn } from '../stage.ts'
@@ -14,33 +15,33 @@ const longest = 254
 export const identification: Stage = {
   challenge: async (deps, input) => {
     if (input.facts.user_id !== undefined || input.carried.token !== undefined) return { kind: 'passed', facts: {} }
-    return { kind: 'ask', ...(await ask(deps, input)) }
+    return { kind: 'ask', ask: ask(deps, input) }
   },
   answer: async (deps, input, answer) => {
     const credential = credentialIn(answer)
     if (credential !== undefined) return await passkey(deps, input, credential)
     const username = textIn(answer, 'username').trim().normalize('NFC')
     const mistake = username === '' ? 'mistake.username_required' : isName(username) ? undefined : 'mistake.username_malformed'
-    if (mistake) return { kind: 'failed', reason: 'InvalidAnswer', ...(await ask(deps, input, mistake)) }
+    if (mistake) return { kind: 'failed', reason: 'InvalidAnswer', ask: ask(deps, input, mistake) }
     return { kind: 'passed', facts: { username } }
   },
 }
 
 const passkey = async (deps: FlowDeps, input: StageInput, credential: unknown): Promise<Outcome> => {
-  const { settings, kept, request, now } = input
+  const { settings, request, now } = input
   const counters = networkCounters(request.network)
   const locked = await findLockOut(deps.db, counters, now)
-  if (locked !== undefined) return lockedOut((await ask(deps, input, 'mistake.locked_out')).ask, locked)
-  const challenge = textIn(kept, 'passkey')
+  if (locked !== undefined) return lockedOut(ask(deps, input, 'mistake.locked_out'), locked)
   const proof =
-    settings.passkey === true && challenge !== ''
-      ? await webauthn.verify(factorDepsOf(deps, request), undefined, { kept: challenge, credential }, now)
+    settings.passkey === true
+      ? await webauthn.verify(factorDepsOf(deps, request), undefined, { kept: challengeOf(input), credential }, now)
       : undefined
   const user = proof?.kind === 'proven' ? await findUser(deps.db, proof.user_id) : undefined
   if (proof?.kind !== 'proven' || !user?.active) {
     await addFailure(deps.db, counters, now)
     // Each challenge is good for one answer.
-    return { kind: 'failed', reason: 'InvalidCredentials', ...(await ask(deps, { ...input, kept: {} }, 'mistake.passkey')) }
+    const keep = { challenge: randomToken() }
+    return { kind: 'failed', reason: 'InvalidCredentials', ask: ask(deps, { ...input, kept: keep }, 'mistake.passkey'), keep }
   }
   return {
     kind: 'passed',
@@ -54,8 +55,11 @@ const passkey = async (deps: FlowDeps, input: StageInput, credential: unknown): 
   }
 }
 
-const ask = async (deps: FlowDeps, input: StageInput, mistake?: string): Promise<{ ask: Ask; keep?: Record<string, unknown> }> => {
-  const { context, facts, settings, kept, request, now } = input
+/** The first is the attempt's own, so that showing the page writes nothing. */
+const challengeOf = ({ kept, nonce }: StageInput): string => textIn(kept, 'challenge') || nonce()
+
+const ask = (deps: FlowDeps, input: StageInput, mistake?: string): Ask => {
+  const { context, facts, settings, request } = input
   const field = {
     name: 'username',
     type: 'text',
@@ -64,11 +68,9 @@ const ask = async (deps: FlowDeps, input: StageInput, mistake?: string): Promise
     value: facts.username ?? context.login_hint ?? '',
   } as const
   const asked: Ask = { fields: [field], mistakes: mistake ? [{ field: 'username', detail: mistake }] : [] }
-  if (settings.passkey !== true) return { ask: asked }
-  const known = textIn(kept, 'passkey')
-  const begun = known === '' ? await webauthn.ask(factorDepsOf(deps, request), undefined, now) : undefined
-  const options = (begun?.passkey ?? kept.options) as Record<string, unknown>
-  return { ask: { ...asked, more: { passkey: options } }, ...(begun ? { keep: { passkey: begun.kept, options } } : {}) }
+  return settings.passkey === true
+    ? { ...asked, more: { passkey: { ...anyPasskey(factorDepsOf(deps, request).site, challengeOf(input)) } } }
+    : asked
 }
 
 /** A form sends it as a text, empty when there is none. What is no JSON is an answer too, and a wrong one. */

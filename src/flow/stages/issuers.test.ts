@@ -26,6 +26,7 @@ test('signing in or out at /staff leaves the session of the issuer at / alone, t
       settings: {},
       kept: {},
       carried: {},
+      nonce: () => '',
       facts: { user_id, username: 'ann', amr: ['pwd'] },
       context: {},
       request: {

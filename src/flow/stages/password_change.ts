@@ -7,10 +7,12 @@ import { type Ask, type FieldMistake, type Stage, type StageInput, textIn } from
 /** Has a person who has proven who they are choose a new password: one that has expired, or any. It counts as proven by that. */
 export const password_change: Stage = {
   challenge: async (deps, input) => {
+    const rules = passwordRulesOf(deps.snapshot, input.request.authServer)
+    const isForExpired = input.settings.only === 'expired'
+    if (isForExpired && rules.maxAge === undefined) return { kind: 'passed', facts: {} }
     const user = await findPerson(deps, input)
     if (!user) return { kind: 'denied', reason: 'access_denied' }
-    const rules = passwordRulesOf(deps.snapshot, input.request.authServer)
-    if (input.settings.only === 'expired' && !(await passwordExpired(deps.db, user, rules, input.now))) return { kind: 'passed', facts: {} }
+    if (isForExpired && !(await passwordExpired(deps.db, user, rules, input.now))) return { kind: 'passed', facts: {} }
     return { kind: 'ask', ask: ask([]) }
   },
   answer: async (deps, input, answer) => {

@@ -11,7 +11,7 @@ import { randomToken } from '#/lib/crypto.ts'
 import { uuidv7 } from '#/lib/uuid.ts'
 import { type CredentialRecord, findCredential, listCredentialIds, useCredential } from '#/model/authenticators.ts'
 import { addFactor } from '../authenticators.ts'
-import { type Factor, type FactorDeps, type Refused, refused } from '../factor.ts'
+import { type Factor, type FactorDeps, type Refused, refused, type Site } from '../factor.ts'
 import { findChainFault } from '../passkey_policy.ts'
 
 const patienceMs = 5 * 60_000
@@ -48,17 +48,13 @@ export const webauthn: Factor = {
     return { kind: 'added', authenticator: await addFactor(deps.db, row, change, now) }
   },
 
-  // Put together here, since every sign-in page has it, and the library is large.
   ask: async ({ db, site, passkeys = {} }, user) => {
-    const present = user ? await listCredentialIds(db, { user_id: user.id, rp_id: site.rpId }) : []
-    const options: PublicKeyCredentialRequestOptionsJSON = {
-      challenge: randomToken(),
-      rpId: site.rpId,
-      timeout: patienceMs,
-      userVerification: user ? (passkeys.userVerification ?? 'preferred') : 'required',
-      allowCredentials: present.map((credential) => ({ ...describe(credential), type: 'public-key' })),
-    }
-    return { kept: options.challenge, passkey: options }
+    const challenge = randomToken()
+    const options = anyPasskey(site, challenge)
+    if (!user) return { kept: challenge, passkey: options }
+    const present = await listCredentialIds(db, { user_id: user.id, rp_id: site.rpId })
+    const allowCredentials = present.map((credential) => ({ ...describe(credential), type: 'public-key' as const }))
+    return { kept: challenge, passkey: { ...options, userVerification: passkeys.userVerification ?? 'preferred', allowCredentials } }
   },
 
   verify: async ({ db, site, passkeys = {} }, user, { kept, credential }, now) => {
@@ -95,6 +91,18 @@ export const webauthn: Factor = {
     return { kind: 'proven', type: 'webauthn', user_id, authenticator_id, amr, userVerified }
   },
 }
+
+/**
+ * Asks for a passkey of whoever it may be. `challenge`: at least 128 bits that were never given out before (WebAuthn section 13.4.3). Put
+ * together here, since every sign-in page has it, and the library is large.
+ */
+export const anyPasskey = ({ rpId }: Site, challenge: string): PublicKeyCredentialRequestOptionsJSON => ({
+  challenge,
+  rpId,
+  timeout: patienceMs,
+  userVerification: 'required',
+  allowCredentials: [],
+})
 
 const checkRegistration = async (
   { site, passkeys = {} }: FactorDeps,
