@@ -1,6 +1,14 @@
 /** Every page a person sees outside the console, and what each is given. */
 import type { ChallengeField, ChallengeMore } from './challenge.ts'
-import type { Account, AccountConsents, AccountFactors, AccountPassword, AccountSessions, Applications } from './portal_pages.ts'
+import type {
+  Account,
+  AccountConsents,
+  AccountEmail,
+  AccountFactors,
+  AccountPassword,
+  AccountSessions,
+  Applications,
+} from './portal_pages.ts'
 
 /** A form that is posted to `action` with these hidden fields beside what the page asks. */
 export interface HiddenForm {
@@ -74,6 +82,7 @@ export interface PageVariables {
   account_sessions: AccountSessions
   account_consents: AccountConsents
   account_factors: AccountFactors
+  account_email: AccountEmail
   account_password: AccountPassword
 }
 

@@ -34,6 +34,20 @@ export interface AccountFactors extends PortalPage {
   kinds: string[]
 }
 
+export interface AccountEmail extends PortalPage {
+  email?: string
+  isConfirmed: boolean
+  /** Otherwise addresses are an administrator's to change. */
+  canSend: boolean
+  /** Signed in lately enough to ask for a change; otherwise at `sign_in`, a path. */
+  isFresh: boolean
+  sign_in: string
+  pending?: { email: string; old?: string; isNewConfirmed: boolean; isOldConfirmed: boolean; expiresAt: Date }
+  mistakes: { field: string; text: string }[]
+  /** As it was typed. */
+  value?: string
+}
+
 export interface AccountPassword extends PortalPage {
   /** Characters a new password has at least. */
   min_length: number

@@ -31,6 +31,8 @@ export interface Mails {
   email_code: { code: string; expiresAt: Date }
   /** To an address that someone says is theirs: a link to open, or a code to type. */
   email_confirmation: { expiresAt: Date } & ({ url: string } | { code: string })
+  /** To the address that is: whether it agrees to another one. */
+  email_change: { code: string; address: string; url: string; expiresAt: Date }
   /** To the address that was. */
   email_changed: Seen
   new_device: Seen
@@ -68,6 +70,7 @@ const sealedFields = z.object({
   variables: z.object({
     url: z.string().optional(),
     code: z.string().optional(),
+    address: z.string().optional(),
     expiresAt: z.coerce.date().optional(),
     time: z.coerce.date().optional(),
     device: z.string().nullish(),
@@ -132,7 +135,7 @@ export const openQueuedMail = (payload: unknown, rootSecret: Secret): QueuedMail
 
 const variable = (name: string, value: unknown): unknown => {
   if (typeof value !== 'string') return value
-  if (name !== 'url') return line(value, 200)
+  if (name !== 'url') return line(value, name === 'address' ? 320 : 200)
   if (!/^https?:$/.test(URL.parse(value)?.protocol ?? '') || value.length > 2_000 || hasControlCharacters(value) || /[\s<>"]/.test(value))
     throw new Error('a mail was to hold a link that is none')
   return value

@@ -18,9 +18,11 @@ import type { Log } from '#/lib/log.ts'
 import { Problem } from '#/lib/problem.ts'
 import { toProblem } from '#/lib/problem_document.ts'
 import { logProblem, setRetryAfter } from '#/lib/problem_reply.ts'
+import type { Secret } from '#/lib/secret.ts'
 import type { Db } from '#/lib/sql.ts'
 import { passwordRulesOf } from '#/resources/password_rules.ts'
 import type { Snapshot } from '#/resources/snapshot.ts'
+import { postEmail, shownEmail } from './account_email.ts'
 import { changePassword } from './account_password.ts'
 import { listApplications } from './applications.ts'
 import { listShownConsents, withdrawConsent } from './consents.ts'
@@ -35,18 +37,24 @@ export interface PortalDeps {
   passwords: PasswordHasher
   pages: PageRenderer
   snapshot: Snapshot
-  settings: Pick<Settings, 'SMTP_URL'>
+  settings: Pick<Settings, 'SMTP_URL' | 'MAIL_FROM'>
+  rootSecret: Secret
 }
 
 /** What a post has done, to be said by the page it leads back to. */
-export type Notice = 'session_ended' | 'sessions_ended' | 'consent_withdrawn' | 'password_changed' | 'factor_removed'
-const notices: readonly string[] = [
+const notices = [
   'session_ended',
   'sessions_ended',
   'consent_withdrawn',
   'password_changed',
   'factor_removed',
-] satisfies Notice[]
+  'email_asked',
+  'email_agreed',
+  'email_changed',
+  'email_withdrawn',
+] as const
+export type Notice = (typeof notices)[number]
+const isNotice = (text: unknown): text is Notice => (notices as readonly unknown[]).includes(text)
 
 export const portalRoutes =
   (deps: PortalDeps): FastifyPluginAsync =>
@@ -70,7 +78,7 @@ export const portalRoutes =
       const frame: Frame = {
         person: { username: user.username, name: user.name ?? user.username },
         token: person.token,
-        ...(typeof notice === 'string' && notices.includes(notice) ? { notice: `notice.${notice}` } : {}),
+        ...(isNotice(notice) ? { notice: `notice.${notice}` } : {}),
       }
       // A page of the portal is its own variables and the frame.
       const all = { ...frame, ...variables } as unknown as PageVariables[Name]
@@ -80,12 +88,13 @@ export const portalRoutes =
     }
 
     /** By the flow that the AuthServer names, which may ask for more than ours. */
-    const signInFirst = (reply: FastifyReply, authServer: Person['authServer'], path: string) => {
+    const signInFor = (authServer: Person['authServer'], path: string) => {
       const { pathPrefix } = authServer
       const next = encodeURIComponent(`${pathPrefix}${path}`)
-      const signIn = flowFor(deps.snapshot, authServer, 'authentication')
-      return reply.header('cache-control', 'no-store').redirect(`${pathPrefix}/flow/${signIn}?next=${next}`, 303)
+      return `${pathPrefix}/flow/${flowFor(deps.snapshot, authServer, 'authentication')}?next=${next}`
     }
+    const signInFirst = (reply: FastifyReply, authServer: Person['authServer'], path: string) =>
+      reply.header('cache-control', 'no-store').redirect(signInFor(authServer, path), 303)
 
     /** Who is not signed in is sent to do so, and comes back. */
     const page = (path: string, handle: (person: Person, request: FastifyRequest, reply: FastifyReply, now: Date) => Promise<unknown>) => {
@@ -147,6 +156,29 @@ export const portalRoutes =
     post('/account/factors', async ({ person, body, reply, now }) => {
       if (isFresh(person, now)) return withdrawFactor(deps, person, body, now)
       signInFirst(reply, person.authServer, '/account/factors')
+      return undefined
+    })
+
+    const showEmail = async (
+      { person, request, reply, now }: Omit<Handling, 'body'>,
+      wrong: { mistakes: { field: string; text: string }[]; value?: string } = { mistakes: [] },
+    ) => {
+      const variables = { ...(await shownEmail(deps, person, now)), ...wrong, sign_in: signInFor(person.authServer, '/account/email') }
+      return show(request, reply, person, { name: 'account_email', variables })
+    }
+    page('/account/email', (person, request, reply, now) => showEmail({ person, request, reply, now }))
+    post('/account/email', async ({ person, body, request, reply, now }) => {
+      const posted = await postEmail(deps, person, body, request.headers['user-agent'], now)
+      if (posted.kind === 'done') return posted.notice
+      if (posted.kind === 'sign_in_first') {
+        signInFirst(reply, person.authServer, '/account/email')
+        return undefined
+      }
+      const { status, field, key, value, retryAfter } = posted
+      reply.code(status)
+      if (retryAfter !== undefined) reply.header('retry-after', String(retryAfter))
+      const mistakes = [{ field, text: deps.pages.text(person.locales, key) }]
+      await showEmail({ person, request, reply, now }, { mistakes, ...(value === undefined ? {} : { value }) })
       return undefined
     })
 

@@ -12,6 +12,7 @@ const names = [
   'recovery',
   'email_code',
   'email_confirmation',
+  'email_change',
   'email_changed',
   'new_device',
   'password_changed',

@@ -146,6 +146,22 @@ const samples: { [Name in PageName]: PageVariables[Name] } = {
     ],
     kinds: ['webauthn', 'totp', 'static', 'email'],
   },
+  account_email: {
+    ...frame,
+    email: 'ann@example.com',
+    isConfirmed: true,
+    canSend: true,
+    isFresh: true,
+    sign_in: '/',
+    pending: {
+      email: `ann.${'archer'.repeat(8)}@example.org`,
+      old: 'ann@example.com',
+      isNewConfirmed: true,
+      isOldConfirmed: false,
+      expiresAt: then,
+    },
+    mistakes: [{ field: 'code', text: 'The code is wrong, or was used before.' }],
+  },
   account_password: { ...frame, min_length: 8, mistakes: [{ field: 'currentPassword', text: 'This is not your password.' }] },
 }
 

@@ -5,6 +5,7 @@ import { purgeApiTokens } from '#/model/api_tokens.ts'
 import { purgeAuthorizationCodes } from '#/model/authorization_codes.ts'
 import { purgeCredentials } from '#/model/client_credentials.ts'
 import { purgeDeviceCodes } from '#/model/device_codes.ts'
+import { purgeEmailChanges } from '#/model/email_changes.ts'
 import { purgeEmailCodes } from '#/model/email_codes.ts'
 import { purgeFailedSignIns } from '#/model/failed_sign_ins.ts'
 import { purgeFlowAttempts } from '#/model/flow_attempts.ts'
@@ -51,6 +52,7 @@ const purges: Record<string, Purge> = {
   mailed_links: purgeMailedLinks,
   flow_attempts: (db, now, rows) => purgeFlowAttempts(db, rows, now),
   email_codes: purgeEmailCodes,
+  email_changes: purgeEmailChanges,
   failed_sign_ins: (db, now, rows) => purgeFailedSignIns(db, rows, lockOutSince(now)),
   network_reputations: (db, now, rows) => purgeReputations(db, forgottenSince(now), rows),
   sessions: purgeSessions,
