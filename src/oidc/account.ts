@@ -2,7 +2,6 @@ import type { Account, KoaContextWithOIDC } from 'oidc-provider'
 import type { Db } from '#/lib/sql.ts'
 import { isUuid } from '#/lib/uuid.ts'
 import { findHolder, type Holder } from '#/model/grants.ts'
-import type { ApplicationAccess } from './application_access.ts'
 import type { Claims } from './claims.ts'
 import { factsOf } from './clients.ts'
 import { memoryOfContext } from './request_memory.ts'
@@ -11,9 +10,14 @@ export interface Person extends Account {
   holder: Holder
 }
 
+interface Access {
+  /** Whether the client of a request to the token endpoint may have tokens for the person. */
+  mayHold(context: KoaContextWithOIDC, holder: Holder): Promise<boolean>
+}
+
 /** Undefined when there is no such person, they are not active, or the client that wants tokens is not theirs to use. Mostly the request has met them already, with their grant or session. */
 export const openAccounts =
-  ({ db, claims, access }: { db: Db; claims: Claims; access: ApplicationAccess }) =>
+  ({ db, claims, access }: { db: Db; claims: Claims; access: Access }) =>
   async (context: KoaContextWithOIDC, accountId: string): Promise<Person | undefined> => {
     const memory = memoryOfContext(context)
     let { holder } = memory

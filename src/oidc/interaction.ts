@@ -15,8 +15,8 @@ import { readCookie } from '#/lib/cookie.ts'
 import { getCaller } from '#/lib/http.ts'
 import { hasProven, meetsAcr } from '#/policy/acr.ts'
 import { grantConsent } from './consent.ts'
+import type { ProviderDeps } from './deps.ts'
 import { shownClient } from './pages.ts'
-import type { ProviderDeps } from './provider.ts'
 
 const path = '/oauth2/interaction/'
 

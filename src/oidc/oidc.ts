@@ -6,28 +6,13 @@ import './known_runtime.ts'
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Provider } from 'oidc-provider'
-import type { PageRenderer } from '#/flow/pages.ts'
-import type { Clock } from '#/lib/clock.ts'
-import type { Settings } from '#/lib/config.ts'
 import { openVault } from '#/lib/crypto.ts'
 import { getCaller } from '#/lib/http.ts'
-import type { Log } from '#/lib/log.ts'
 import { openOutbound, privateNetworks } from '#/lib/outbound.ts'
-import type { Secret } from '#/lib/secret.ts'
-import type { Database } from '#/lib/sql.ts'
-import type { ResolvedAuthServer, Snapshot } from '#/resources/snapshot.ts'
+import type { ResolvedAuthServer } from '#/resources/snapshot.ts'
+import type { OidcDeps } from './deps.ts'
 import { type Issuer, openIssuer } from './issuer.ts'
 import { openLogouts } from './logouts.ts'
-
-export interface OidcDeps {
-  db: Database
-  log: Log
-  clock: Clock
-  settings: Pick<Settings, 'OUTBOUND_ALLOW' | 'DATABASE_URL'>
-  snapshot: Snapshot
-  rootSecret: Secret
-  pages: PageRenderer
-}
 
 export interface Oidc {
   handle(request: IncomingMessage, response: ServerResponse): void

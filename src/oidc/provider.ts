@@ -6,44 +6,23 @@ import { createHmac } from 'node:crypto'
 import { type ClaimsParameter, type Configuration, errors, interactionPolicy, type KoaContextWithOIDC, Provider } from 'oidc-provider'
 import { sessionCookieAttributes, sessionCookieName, sessionSeconds } from '#/identity/session_cookie.ts'
 import { deriveKey } from '#/lib/crypto.ts'
-import type { Log } from '#/lib/log.ts'
-import type { Outbound } from '#/lib/outbound.ts'
-import type { Secret } from '#/lib/secret.ts'
-import type { Db } from '#/lib/sql.ts'
 import { acrValues, hasProven, meetsAcr } from '#/policy/acr.ts'
 import { keptAlgorithms } from '#/policy/resolved_client.ts'
-import type { ResolvedAuthServer, Snapshot } from '#/resources/snapshot.ts'
 import { openAccounts } from './account.ts'
-import type { ApplicationAccess } from './application_access.ts'
-import { type Claims, claimsOfScope, claimsOfSignIn } from './claims.ts'
-import { type Clients, factsOf } from './clients.ts'
+import { claimsOfScope, claimsOfSignIn } from './claims.ts'
+import { factsOf } from './clients.ts'
 import { findExistingGrant } from './consent.ts'
+import type { ProviderDeps } from './deps.ts'
 import { deviceFlowPages } from './device_pages.ts'
 import { interactionPath } from './interaction.ts'
-import type { Keyring } from './keyring.ts'
 import { logoutPages } from './logout_pages.ts'
-import type { Offered } from './offered.ts'
-import { type PageDeps, showPage } from './pages.ts'
+import { showPage } from './pages.ts'
 import { registration } from './registration.ts'
 import { memoryOfContext } from './request_memory.ts'
 import { ProviderKey } from './signing_key.ts'
 import { openAdapter } from './stores/index.ts'
-import { type StoreDeps, secondsOf } from './stores/store.ts'
+import { secondsOf } from './stores/store.ts'
 import { takeOver } from './take_over.ts'
-
-export interface ProviderDeps extends PageDeps, StoreDeps {
-  db: Db
-  log: Log
-  rootSecret: Secret
-  snapshot: Snapshot
-  outbound: Outbound
-  authServer: ResolvedAuthServer
-  keyring: () => Keyring
-  clients: Clients
-  claims: Claims
-  access: ApplicationAccess
-  offered: Offered
-}
 
 const policyOf = (context: KoaContextWithOIDC) => {
   const { client } = context.oidc
@@ -247,7 +226,7 @@ const wantedAcrs = ({ client, params }: KoaContextWithOIDC['oidc']): { values: s
 
 const requiredFactors = ({ oidc: { client } }: KoaContextWithOIDC) => client && factsOf(client).policy.requiredFactors
 
-const prompts = (access: ApplicationAccess) => {
+const prompts = (access: ProviderDeps['access']) => {
   const { Check, Prompt, base } = interactionPolicy
   const policy = base()
   const consent = policy.get('consent')

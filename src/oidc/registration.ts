@@ -5,7 +5,7 @@ import type { EffectivePolicy } from '#/policy/effective_policy.ts'
 import { rememberKeyFailures } from './client_keys.ts'
 import { demands, scopesOf } from './client_metadata.ts'
 import { type ClientClass, setFacts } from './clients.ts'
-import type { ProviderDeps } from './provider.ts'
+import type { ProviderDeps } from './deps.ts'
 
 export const registration = ({
   authServer,

@@ -7,7 +7,7 @@ import { checkDpopReplay, validateDpop } from 'oidc-provider/lib/helpers/grants.
 import { randomToken } from '#/lib/crypto.ts'
 import { findHolder, storeGrant } from '#/model/grants.ts'
 import { factsOf } from './clients.ts'
-import type { ProviderDeps } from './provider.ts'
+import type { ProviderDeps } from './deps.ts'
 import { dateOf } from './stores/store.ts'
 
 export const tokenExchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange'
