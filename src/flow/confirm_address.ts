@@ -5,15 +5,14 @@ import { emailKey } from '#/identity/name_key.ts'
 import { sameSecret } from '#/lib/crypto.ts'
 import { Problem } from '#/lib/problem.ts'
 import { addFailure, codeCounters, countMail, findLockOut } from './failures.ts'
-import { type Ask, type FlowDeps, lockedOut, type Stage, type StageInput, textIn } from './stage.ts'
+import { type Ask, type FlowDeps, type Foreseen, lockedOut, type Stage, type StageInput, textIn } from './stage.ts'
 
 const lifetimeMs = 10 * 60_000
 
-export const confirmation: Required<Stage> = {
+export const confirmation = {
   challenge: async (deps, input) => {
-    const address = input.facts.prompted?.email
-    // Nothing to prove, or proven by the invitation that went there.
-    if (address === undefined || address === input.facts.invitation?.email) return { kind: 'passed', facts: {} }
+    const address = addressToProve(input)
+    if (address === undefined) return { kind: 'passed', facts: {} }
     if (input.kept.address === address) return { kind: 'ask', ask: ask(address) }
     return { kind: 'ask', ask: ask(address), keep: await send(deps, input, address) }
   },
@@ -32,7 +31,18 @@ export const confirmation: Required<Stage> = {
     const after = await findLockOut(deps.db, counters, now)
     return after === undefined ? { kind: 'passed', facts: { proven_email: address } } : lockedOut(ask(address, 'mistake.locked_out'), after)
   },
-}
+  foresee: async ({ settings }: FlowDeps, input: StageInput): Promise<Foreseen> => {
+    const address = addressToProve(input)
+    if (address === undefined) return { kind: 'passed', facts: {} }
+    return canSend(settings)
+      ? { kind: 'asked', ask: ask(address), facts: { proven_email: address } }
+      : { kind: 'stuck', ask: ask(address), reason: 'no_mail_server' }
+  },
+} satisfies Stage
+
+/** Undefined: there is nothing to prove, or the invitation that went there proves it. */
+const addressToProve = ({ facts: { prompted, invitation } }: StageInput): string | undefined =>
+  prompted?.email === invitation?.email ? undefined : prompted?.email
 
 const ask = (address: string, mistake?: string): Ask => ({
   fields: [{ name: 'code', type: 'text', required: true, autocomplete: 'one-time-code' }],

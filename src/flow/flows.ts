@@ -16,6 +16,8 @@ import type { Snapshot } from '#/resources/snapshot.ts'
 
 export interface Flow {
   name: string
+  /** Of its resource; `default` for one that ships. */
+  namespace: string
   designation: Designation
   /** Milliseconds an attempt may take. */
   attemptTtlMs: number
@@ -34,11 +36,12 @@ export interface CompiledStage {
 
 const compiled = new WeakMap<FlowSpec, Flow>()
 
-const compile = (name: string, spec: FlowSpec): Flow => {
+const compile = (namespace: string, name: string, spec: FlowSpec): Flow => {
   const known = compiled.get(spec)
   if (known) return known
   const flow: Flow = {
     name: wireName(name),
+    namespace,
     designation: spec.designation,
     attemptTtlMs: parseDuration(spec.attemptTTL) ?? 30 * 60_000,
     stages: (spec.stages as FlowStage[]).map(({ stage, when, onRefusal, ...settings }) => ({
@@ -70,10 +73,10 @@ export const findFlow = (
   if (!/^[a-z0-9][a-z0-9_.-]{0,252}$/.test(name)) return undefined
   const resource = name.replaceAll('_', '-')
   const found = snapshot.get('Flow', namespace, resource) ?? snapshot.get('Flow', 'default', resource)
-  if (found) return compile(resource, found.spec)
+  if (found) return compile(found.metadata.namespace, resource, found.spec)
   shipped ??= defaultFlows()
   const spec = shipped.get(resource)
-  return spec && compile(resource, spec)
+  return spec && compile('default', resource, spec)
 }
 
 /** Name of the flow for something: what the Application of the client says, else the AuthServer, else the one that is named for it. */

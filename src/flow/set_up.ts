@@ -1,7 +1,7 @@
 /** What the four stages that set up a factor have in common: an offer that is kept, and an answer that makes it the person's own. */
 import type { Begun, Factor } from '#/identity/factor.ts'
 import { factors } from '#/identity/factors/index.ts'
-import { queueMail } from '#/identity/mail.ts'
+import { canSend, queueMail } from '#/identity/mail.ts'
 import type { PasskeyPolicy } from '#/identity/passkey_policy.ts'
 import { findUser, type User } from '#/identity/users.ts'
 import type { FactorType } from '#/kinds/flow_stages.ts'
@@ -82,6 +82,15 @@ export const setUpStage = (setUp: SetUp): Stage => {
       if (confirmed.kind === 'added') return { kind: 'passed', facts: {} }
       await addFailure(deps.db, counters, now)
       return { kind: 'failed', reason: 'InvalidCredentials', ask: ask(begun, setUp.mistake) }
+    },
+    foresee: async (deps, { facts }) => {
+      const user = facts.user_id === undefined ? undefined : await findUser(deps.db, facts.user_id)
+      if (!user?.active) return { kind: 'denied', reason: 'access_denied' }
+      const asked = ask({ kept: '', ...(setUp.type === 'webauthn' ? { passkey: {} } : {}) })
+      if (user.serviceAccount) return { kind: 'stuck', ask: asked, reason: 'service_account' }
+      if (setUp.type !== 'email') return { kind: 'asked', ask: asked, facts: {} }
+      if (!user.email || !user.emailVerified) return { kind: 'stuck', ask: asked, reason: 'no_confirmed_address' }
+      return canSend(deps.settings) ? { kind: 'asked', ask: asked, facts: {} } : { kind: 'stuck', ask: asked, reason: 'no_mail_server' }
     },
   }
 }

@@ -34,6 +34,8 @@ export const eventOf = (happened: Happened, { flow, facts, context, request }: W
   }
 }
 
+export const conditionField = (stage_index: number): string => `spec.stages[${stage_index}].when`
+
 /** A `when` that could not be evaluated: the attempt was refused for it. */
 export const brokenConditionEvent = (flow: Flow, stage_index: number, reason: string): NewEvent => ({
   action: 'configuration.error',
@@ -43,7 +45,7 @@ export const brokenConditionEvent = (flow: Flow, stage_index: number, reason: st
   data: {
     flow: flow.name,
     stage: flow.stages[stage_index]?.stage,
-    field: `spec.stages[${stage_index}].when`,
+    field: conditionField(stage_index),
     reason: reason.slice(0, 300),
   },
 })

@@ -5,6 +5,7 @@
 
 import type { FactorType } from '#/identity/authenticators.ts'
 import type { PasswordHasher } from '#/identity/passwords.ts'
+import type { User } from '#/identity/user.ts'
 import type { Clock } from '#/lib/clock.ts'
 import type { Settings } from '#/lib/config.ts'
 import type { AuthServerRef } from '#/lib/http.ts'
@@ -161,6 +162,33 @@ export interface Stage {
   challenge(deps: FlowDeps, input: StageInput): Promise<Outcome>
   /** Judges what came for the fields. Runs outside a transaction: it may take its time. */
   answer?(deps: FlowDeps, input: StageInput, answer: Answer): Promise<Outcome>
+  /**
+   * For a dry run: what it comes to for this person, found out by reading alone. Absent: `challenge` reads alone, and the right answer finds
+   * out nothing that conditions see.
+   */
+  foresee?(deps: FlowDeps, input: StageInput, candidate: Candidate): Promise<Foreseen>
+}
+
+/** Whom a dry run is for. */
+export interface Candidate {
+  user: User
+  /** What they prove it by, where they have a choice. Undefined: the first that they can. */
+  factor: FactorType | undefined
+}
+
+export type Foreseen =
+  /** Asked, and answered rightly: `facts` is what that finds out. */
+  | { kind: 'asked'; ask: Ask; facts: Facts; carry?: Hidden; factors?: readonly FactorType[] }
+  | { kind: 'passed'; facts: Facts }
+  /** Asked for what they have no right answer to. */
+  | { kind: 'stuck'; ask: Ask; reason: string; retryAfter?: number }
+  | { kind: 'denied'; reason: string }
+
+/** What a challenge comes to when the answer to it finds out these facts. */
+export const foreseen = (outcome: Outcome, facts: Facts = {}): Foreseen => {
+  if (outcome.kind === 'ask') return { kind: 'asked', ask: outcome.ask, facts }
+  if (outcome.kind === 'failed') return { kind: 'stuck', ask: outcome.ask, reason: outcome.reason }
+  return outcome
 }
 
 /** What came for the fields: from a form texts, from JSON anything. */

@@ -9,6 +9,7 @@ import { isNode, patternProblem, repetitionProblem } from './expression_bounds.t
 export type ExpressionVariables = Readonly<Record<string, 'map' | 'string' | 'bool' | 'int' | 'double' | 'dyn' | 'list<string>'>>
 
 export interface Expression {
+  readonly text: string
   /** Plain values in and out: numbers, strings, booleans, arrays, objects, null. Throws when it fails, such as on a missing key. */
   evaluate(variables: Record<string, unknown>): unknown
   /** Which variables the text names. */
@@ -85,6 +86,7 @@ export const compileExpression = (text: string, variables: ExpressionVariables):
   const run = environmentOf(variables).parse(text)
   const named = namesIn(run.ast)
   const expression: Expression = {
+    text,
     evaluate: (values) => plain(run(values)),
     reads: new Set(Object.keys(variables).filter((name) => named.has(name))),
   }

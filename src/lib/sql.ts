@@ -78,6 +78,13 @@ const inTransaction = (client: pg.PoolClient): Db => {
   return db
 }
 
+/** A transaction of one view of the database, in which PostgreSQL refuses whatever writes. */
+export const readingAlone = <Result>(db: Database, work: (db: Db) => Promise<Result>): Promise<Result> =>
+  db.transaction(async (tx) => {
+    await tx.run(sql`set transaction isolation level repeatable read, read only`)
+    return work(tx)
+  })
+
 const cancelled = '57014'
 
 /** Undefined when the work takes longer than this; the transaction around it, if there is one, goes on. Only for work that writes nothing. */

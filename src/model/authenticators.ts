@@ -102,8 +102,8 @@ export const useTotpStep = (db: Db, { authenticator_id, step }: { authenticator_
        and last_step < ${step}`)
 
 export const listCredentialIds = (db: Db, { user_id, rp_id }: { user_id: string; rp_id: string }) =>
-  db.any<{ credential_id: Buffer; transports: string[] }>(sql`
-    select credential_id, transports
+  db.any<{ credential_id: Buffer; transports: string[]; device_type: CredentialRecord['device_type'] }>(sql`
+    select credential_id, transports, device_type
       from authenticators
      where user_id = ${user_id}
        and type = 'webauthn'

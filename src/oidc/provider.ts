@@ -6,7 +6,7 @@ import { createHmac } from 'node:crypto'
 import { type ClaimsParameter, type Configuration, errors, interactionPolicy, type KoaContextWithOIDC, Provider } from 'oidc-provider'
 import { sessionCookieAttributes, sessionCookieName, sessionSeconds } from '#/identity/session_cookie.ts'
 import { deriveKey } from '#/lib/crypto.ts'
-import { acrValues, hasProven, meetsAcr } from '#/policy/acr.ts'
+import { acrValues, hasProven, meetsAcr, reachableAcrs, wantedAcrs } from '#/policy/acr.ts'
 import { keptAlgorithms } from '#/policy/resolved_client.ts'
 import { openAccounts } from './account.ts'
 import { claimsOfScope, claimsOfSignIn } from './claims.ts'
@@ -214,15 +214,9 @@ const essentialAcrs = (claims: ClaimsParameter | undefined): unknown[] | undefin
   return acr.value === undefined ? undefined : [acr.value]
 }
 
-/** Those that some sign-in of ours reaches. */
-const reachable = (wanted: readonly unknown[]): string[] => acrValues.filter((acr) => wanted.includes(acr))
-
-/** What a request asks for beyond what any sign-in has. A policy demands it; a client wishes for it. */
-const wantedAcrs = ({ client, params }: KoaContextWithOIDC['oidc']): { values: string[]; isDemanded: boolean } => {
-  const { acr: demanded = '1fa' } = client ? factsOf(client).policy : {}
-  if (demanded !== '1fa') return { values: acrValues.slice(acrValues.indexOf(demanded)), isDemanded: true }
-  return { values: reachable(String(params?.acr_values ?? '').split(' ')), isDemanded: false }
-}
+/** What a request asks for beyond what any sign-in has. */
+const wantedOf = ({ client, params }: KoaContextWithOIDC['oidc']) =>
+  wantedAcrs(client ? factsOf(client).policy.acr : '1fa', String(params?.acr_values ?? '').split(' '))
 
 const requiredFactors = ({ oidc: { client } }: KoaContextWithOIDC) => client && factsOf(client).policy.requiredFactors
 
@@ -252,7 +246,7 @@ const prompts = (access: ProviderDeps['access']) => {
         const wanted = essentialAcrs(oidc.claims)
         return wanted === undefined || meetsAcr(oidc.acr, wanted) ? Check.NO_NEED_TO_PROMPT : Check.REQUEST_PROMPT
       },
-      ({ oidc }) => ({ essential_acrs: essentialAcrs(oidc.claims), acr_values: reachable(essentialAcrs(oidc.claims) ?? []) }),
+      ({ oidc }) => ({ essential_acrs: essentialAcrs(oidc.claims), acr_values: reachableAcrs(essentialAcrs(oidc.claims) ?? []) }),
     ),
   )
   // RFC 9470 section 4, and what the client's policy demands.
@@ -261,13 +255,13 @@ const prompts = (access: ProviderDeps['access']) => {
       'acr_values',
       'a stronger sign-in is needed',
       ({ oidc }) => {
-        const wanted = wantedAcrs(oidc)
+        const wanted = wantedOf(oidc)
         if (!wanted.values.length || meetsAcr(oidc.acr, wanted.values)) return Check.NO_NEED_TO_PROMPT
         // What was only wished for is asked once.
         return wanted.isDemanded || !oidc.result?.login ? Check.REQUEST_PROMPT : Check.NO_NEED_TO_PROMPT
       },
       ({ oidc }) => {
-        const { values, isDemanded } = wantedAcrs(oidc)
+        const { values, isDemanded } = wantedOf(oidc)
         return { acr_values: values, ...(isDemanded ? { essential_acrs: values } : {}) }
       },
     ),

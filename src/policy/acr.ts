@@ -12,6 +12,15 @@ export const meetsAcr = (acr: string | undefined, wanted: readonly unknown[]): b
 export const hasProven = (required: readonly string[], factors: readonly string[] = []): boolean =>
   factors.some((type) => required.includes(type))
 
+/** Those that some sign-in of ours reaches. */
+export const reachableAcrs = (wanted: readonly unknown[]): Acr[] => acrValues.filter((acr) => wanted.includes(acr))
+
+/** What is asked for beyond what any sign-in has. A policy demands it; a client wishes for it. */
+export const wantedAcrs = (demanded: Acr, wished: readonly unknown[]): { values: Acr[]; isDemanded: boolean } =>
+  demanded === '1fa'
+    ? { values: reachableAcrs(wished), isDemanded: false }
+    : { values: acrValues.slice(acrValues.indexOf(demanded)), isDemanded: true }
+
 /** What a session is worth whose person has proven this (RFC 8176). A passkey that verified the person itself is more than one factor at once. */
 export const acrOf = (amr: readonly string[]): Acr => {
   const hasKey = amr.includes('hwk') || amr.includes('swk')

@@ -5,13 +5,14 @@
 import { findFactors } from '#/identity/authenticators.ts'
 import type { Begun, Proof } from '#/identity/factor.ts'
 import { factors } from '#/identity/factors/index.ts'
+import { findPasskeyMethod } from '#/identity/factors/webauthn.ts'
 import { canSend, queueMail } from '#/identity/mail.ts'
 import { findUser, type User } from '#/identity/users.ts'
 import type { FactorType } from '#/kinds/flow_stages.ts'
 import { acrOf, hasProven, meetsAcr, withMfa } from '#/policy/acr.ts'
 import { factorDepsOf } from '../factor_deps.ts'
 import { addFailure, codeCounters, findLockOut } from '../failures.ts'
-import { type Answer, type Ask, type FlowDeps, lockedOut, type Stage, type StageInput, textIn } from '../stage.ts'
+import { type Answer, type Ask, type Facts, type FlowDeps, lockedOut, type Outcome, type Stage, type StageInput, textIn } from '../stage.ts'
 import { credentialIn } from './identification.ts'
 
 interface Kept {
@@ -23,24 +24,11 @@ interface Kept {
 
 export const authenticator_validate: Stage = {
   challenge: async (deps, input) => {
-    const { facts, context, settings } = input
-    const { amr = [], factors: proven = [], user_id } = facts
-    if (user_id === undefined) return { kind: 'denied', reason: 'access_denied' }
-    const wanted = context.acr_values ?? []
-    // What a client wishes for adds to what is asked: `1fa` spares nobody who has a second factor.
-    const { required_factors: required } = context
-    const isRight = required === undefined || hasProven(required, proven)
-    const isEnough = acrOf(amr) !== '1fa' && isRight && (wanted.length === 0 || meetsAcr(acrOf(amr), wanted))
-    if (isEnough) return { kind: 'passed', facts: {} }
     const known = keptOf(input)
-    if (known) return { kind: 'ask', ask: askWith(known) }
-    const allowed = (settings.types as FactorType[]).filter((type) => required?.includes(type) ?? true)
-    const { types: has } = await findFactors(deps.db, user_id)
-    const types = has.filter((type) => allowed.includes(type))
-    if (types.length === 0)
-      return settings.whenNone === 'deny' || has.length > 0 ? { kind: 'denied', reason: 'factor_missing' } : { kind: 'passed', facts: {} }
-    const user = await findUser(deps.db, user_id)
-    if (!user?.active) return { kind: 'denied', reason: 'access_denied' }
+    if (known && !isProven(input)) return { kind: 'ask', ask: askWith(known) }
+    const wanted = await findWanted(deps, input)
+    if (wanted.kind !== 'wanted') return wanted
+    const { types, user } = wanted
     const kept: Kept = { types }
     if (types.includes('webauthn')) {
       const begun = await factors.webauthn.ask(factorDepsOf(deps, input.request), user, input.now)
@@ -71,11 +59,66 @@ export const authenticator_validate: Stage = {
     }
     const after = await findLockOut(deps.db, counters, now)
     if (after !== undefined) return lockedOut(askWith(kept, 'mistake.locked_out'), after)
-    const amr = withMfa([...(facts.amr ?? []), ...proof.amr])
-    const proven = [...new Set([...(facts.factors ?? []), proof.type])]
-    return { kind: 'passed', facts: { amr, factors: proven, auth_time: Math.floor(now.getTime() / 1_000) } }
+    return { kind: 'passed', facts: provenBy(proof, input) }
+  },
+
+  foresee: async (deps, input, { factor }) => {
+    const wanted = await findWanted(deps, input)
+    if (wanted.kind !== 'wanted') return wanted
+    const { types, user, recoveryCodesLeft } = wanted
+    const key = types.includes('webauthn') ? await findPasskeyMethod(factorDepsOf(deps, input.request), user.id) : undefined
+    const usable = types.filter((type) => {
+      if (type === 'webauthn') return key !== undefined
+      if (type === 'email') return user.email !== null && user.emailVerified && canSend(deps.settings)
+      return type !== 'static' || recoveryCodesLeft > 0
+    })
+    const ask = askWith({ types, ...(key === undefined ? {} : { passkey: { kept: '', options: {} } }) })
+    const taken = factor && usable.includes(factor) ? factor : usable[0]
+    if (taken === undefined) return { kind: 'stuck', ask, reason: 'no_usable_factor' }
+    const counters = codeCounters({ account: user.id, network: input.request.network })
+    const locked = await findLockOut(deps.db, counters, input.now)
+    if (locked !== undefined) return { kind: 'stuck', ask, reason: 'locked_out', retryAfter: locked }
+    return {
+      kind: 'asked',
+      ask,
+      factors: usable,
+      facts: provenBy({ type: taken, amr: [taken === 'webauthn' && key ? key : 'otp'] }, input),
+    }
   },
 }
+
+/** What a client wishes for adds to what is asked: `1fa` spares nobody who has a second factor. */
+const isProven = ({
+  facts: { amr = [], factors: proven = [] },
+  context: { acr_values: wanted = [], required_factors },
+}: StageInput): boolean =>
+  acrOf(amr) !== '1fa' &&
+  (required_factors === undefined || hasProven(required_factors, proven)) &&
+  (wanted.length === 0 || meetsAcr(acrOf(amr), wanted))
+
+type Wanted =
+  | { kind: 'wanted'; user: User; types: FactorType[]; recoveryCodesLeft: number }
+  | Extract<Outcome, { kind: 'passed' | 'denied' }>
+
+/** Of what the person has, what may be proven here; or that nothing is asked. */
+const findWanted = async ({ db }: FlowDeps, input: StageInput): Promise<Wanted> => {
+  const { facts, context, settings } = input
+  if (facts.user_id === undefined) return { kind: 'denied', reason: 'access_denied' }
+  if (isProven(input)) return { kind: 'passed', facts: {} }
+  const allowed = (settings.types as FactorType[]).filter((type) => context.required_factors?.includes(type) ?? true)
+  const { types: has, recoveryCodesLeft } = await findFactors(db, facts.user_id)
+  const types = has.filter((type) => allowed.includes(type))
+  if (types.length === 0)
+    return settings.whenNone === 'deny' || has.length > 0 ? { kind: 'denied', reason: 'factor_missing' } : { kind: 'passed', facts: {} }
+  const user = await findUser(db, facts.user_id)
+  return user?.active ? { kind: 'wanted', user, types, recoveryCodesLeft } : { kind: 'denied', reason: 'access_denied' }
+}
+
+const provenBy = ({ type, amr }: Pick<Proof, 'type' | 'amr'>, { facts, now }: StageInput): Facts => ({
+  amr: withMfa([...(facts.amr ?? []), ...amr]),
+  factors: [...new Set([...(facts.factors ?? []), type])],
+  auth_time: Math.floor(now.getTime() / 1_000),
+})
 
 /** Absent before the stage has asked. */
 const keptOf = ({ kept }: StageInput): Kept | undefined => (Array.isArray(kept.types) ? (kept as unknown as Kept) : undefined)

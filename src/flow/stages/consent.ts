@@ -8,10 +8,18 @@ export const consent: Stage = {
   answer: async (deps, input) => {
     const person = await findPerson(deps, input)
     if (!person) return { kind: 'denied', reason: 'session_changed' }
-    const { scopes = [], claims = [], resources = {} } = input.context
-    return { kind: 'passed', facts: { ...person, consent: { scopes, claims, resources } } }
+    return { kind: 'passed', facts: { ...person, ...agreed(input) } }
   },
+  foresee: async (_, input, { user: { id: user_id, username } }) => ({
+    kind: 'asked',
+    ask: { fields: [], mistakes: [] },
+    facts: { user_id, username, ...agreed(input) },
+  }),
 }
+
+const agreed = ({ context: { scopes = [], claims = [], resources = {} } }: StageInput): Facts => ({
+  consent: { scopes, claims, resources },
+})
 
 /** The one it is asked of, if they are signed in. */
 const findPerson = async (deps: FlowDeps, { context, request, now }: StageInput): Promise<Facts | undefined> => {

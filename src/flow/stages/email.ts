@@ -41,6 +41,14 @@ export const email: Stage = {
       return { kind: 'denied', reason: 'link_invalid' }
     return { kind: 'passed', facts: { user_id: user.id, username: user.username, proven_email: consumed.email } }
   },
+  foresee: async (deps, input, { user }) => {
+    if (isConfirmation(input)) return confirmation.foresee(deps, input)
+    const { id: user_id, username, email: proven_email } = user
+    if (!canSend(deps.settings)) return { kind: 'stuck', ask: sent(), reason: 'no_mail_server' }
+    if (!user.active || user.serviceAccount) return { kind: 'stuck', ask: sent(), reason: user.active ? 'service_account' : 'inactive' }
+    if (proven_email === null || !user.emailVerified) return { kind: 'stuck', ask: sent(), reason: 'no_confirmed_address' }
+    return { kind: 'asked', ask: sent(), facts: { user_id, username, proven_email } }
+  },
 }
 
 const isConfirmation = ({ settings }: StageInput) => settings.template === 'email_confirmation'

@@ -1,10 +1,21 @@
-import { anyPasskey, webauthn } from '#/identity/factors/webauthn.ts'
-import { findUser } from '#/identity/users.ts'
+import { anyPasskey, findPasskeyMethod, webauthn } from '#/identity/factors/webauthn.ts'
+import { findUser, type User } from '#/identity/users.ts'
 import { hasControlCharacters } from '#/lib/control_characters.ts'
 import { randomToken } from '#/lib/crypto.ts'
 import { factorDepsOf } from '../factor_deps.ts'
 import { addFailure, findLockOut, networkCounters } from '../failures.ts'
-import { type Answer, type Ask, type FlowDeps, lockedOut, type Outcome, type Stage, type StageInput, textIn } from '../stage.ts'
+import {
+  type Answer,
+  type Ask,
+  type Facts,
+  type FlowDeps,
+  foreseen,
+  lockedOut,
+  type Outcome,
+  type Stage,
+  type StageInput,
+  textIn,
+} from '../stage.ts'
 
 const longest = 254
 
@@ -25,7 +36,21 @@ export const identification: Stage = {
     if (mistake) return { kind: 'failed', reason: 'InvalidAnswer', ask: ask(deps, input, mistake) }
     return { kind: 'passed', facts: { username } }
   },
+  foresee: async (deps, input, { user, factor }) => {
+    const isByPasskey = factor === 'webauthn' && input.settings.passkey === true && user.active
+    const method = isByPasskey ? await findPasskeyMethod(factorDepsOf(deps, input.request), user.id) : undefined
+    const facts = method === undefined ? { username: user.username } : provenBy(user, [method, 'user'], input.now)
+    return foreseen(await identification.challenge(deps, input), facts)
+  },
 }
+
+const provenBy = ({ id, username }: User, amr: string[], now: Date): Facts => ({
+  user_id: id,
+  username,
+  amr,
+  factors: ['webauthn'],
+  auth_time: Math.floor(now.getTime() / 1_000),
+})
 
 const passkey = async (deps: FlowDeps, input: StageInput, credential: unknown): Promise<Outcome> => {
   const { settings, request, now } = input
@@ -43,16 +68,7 @@ const passkey = async (deps: FlowDeps, input: StageInput, credential: unknown): 
     const keep = { challenge: randomToken() }
     return { kind: 'failed', reason: 'InvalidCredentials', ask: ask(deps, { ...input, kept: keep }, 'mistake.passkey'), keep }
   }
-  return {
-    kind: 'passed',
-    facts: {
-      user_id: user.id,
-      username: user.username,
-      amr: proof.amr,
-      factors: ['webauthn'],
-      auth_time: Math.floor(now.getTime() / 1_000),
-    },
-  }
+  return { kind: 'passed', facts: provenBy(user, proof.amr, now) }
 }
 
 /** The first is the attempt's own, so that showing the page writes nothing. */

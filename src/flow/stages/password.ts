@@ -1,7 +1,9 @@
 import { checkPassword } from '#/identity/passwords.ts'
+import type { User } from '#/identity/user.ts'
+import { findPassword } from '#/model/passwords.ts'
 import { acrOf } from '#/policy/acr.ts'
 import { addFailure, findLockOut, passwordCounters } from '../failures.ts'
-import { type Ask, lockedOut, type Stage, textIn } from '../stage.ts'
+import { type Ask, type Facts, foreseen, lockedOut, type Stage, type StageInput, textIn } from '../stage.ts'
 
 /** More is refused before it is hashed. */
 const longest = 1_024
@@ -29,17 +31,27 @@ export const password: Stage = {
     }
     const after = await findLockOut(deps.db, counted, input.now)
     if (after !== undefined) return lockedOut(ask('mistake.locked_out'), after)
-    return {
-      kind: 'passed',
-      facts: {
-        user_id: user.id,
-        username: user.username,
-        amr: [...new Set([...(input.facts.amr ?? []), 'pwd'])],
-        auth_time: Math.floor(input.now.getTime() / 1_000),
-      },
-    }
+    return { kind: 'passed', facts: provenBy(user, input) }
+  },
+  foresee: async (deps, input, { user }) => {
+    const outcome = foreseen(await password.challenge(deps, input), provenBy(user, input))
+    if (outcome.kind !== 'asked') return outcome
+    const stuck = (reason: string, retryAfter?: number) =>
+      ({ kind: 'stuck', ask: outcome.ask, reason, ...(retryAfter === undefined ? {} : { retryAfter }) }) as const
+    if (!user.active || user.serviceAccount) return stuck(user.active ? 'service_account' : 'inactive')
+    if (!(await findPassword(deps.db, user.id))) return stuck('no_password')
+    const counted = passwordCounters({ username: input.facts.username ?? '', network: input.request.network })
+    const locked = await findLockOut(deps.db, counted, input.now)
+    return locked === undefined ? outcome : stuck('locked_out', locked)
   },
 }
+
+const provenBy = ({ id, username }: Pick<User, 'id' | 'username'>, { facts: { amr = [] }, now }: StageInput): Facts => ({
+  user_id: id,
+  username,
+  amr: [...new Set([...amr, 'pwd'])],
+  auth_time: Math.floor(now.getTime() / 1_000),
+})
 
 const ask = (mistake?: string): Ask => ({
   fields: [{ name: 'password', type: 'password', required: true, autocomplete: 'current-password' }],

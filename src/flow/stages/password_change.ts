@@ -2,7 +2,7 @@ import { passwordExpired, setPassword, UnfitPassword } from '#/identity/password
 import { findUser } from '#/identity/users.ts'
 import { passwordRulesOf } from '#/resources/password_rules.ts'
 import { passwordMistakes } from '../password_mistakes.ts'
-import { type Ask, type FieldMistake, type Stage, type StageInput, textIn } from '../stage.ts'
+import { type Ask, type Facts, type FieldMistake, foreseen, type Stage, type StageInput, textIn } from '../stage.ts'
 
 /** Has a person who has proven who they are choose a new password: one that has expired, or any. It counts as proven by that. */
 export const password_change: Stage = {
@@ -30,12 +30,15 @@ export const password_change: Stage = {
       if (error instanceof UnfitPassword) return wrong(passwordMistakes(error))
       throw error
     }
-    return {
-      kind: 'passed',
-      facts: { amr: [...new Set([...(input.facts.amr ?? []), 'pwd'])], auth_time: Math.floor(input.now.getTime() / 1_000) },
-    }
+    return { kind: 'passed', facts: provenBy(input) }
   },
+  foresee: async (deps, input) => foreseen(await password_change.challenge(deps, input), provenBy(input)),
 }
+
+const provenBy = ({ facts: { amr = [] }, now }: StageInput): Facts => ({
+  amr: [...new Set([...amr, 'pwd'])],
+  auth_time: Math.floor(now.getTime() / 1_000),
+})
 
 const findPerson = async ({ db }: Parameters<Stage['challenge']>[0], { facts: { user_id } }: StageInput) => {
   const user = user_id === undefined ? undefined : await findUser(db, user_id)

@@ -11,7 +11,7 @@ import { compileExpression } from '#/lib/expression.ts'
 import { rulesOf } from '#/policy/access.ts'
 import { passwordRulesOf } from '#/resources/password_rules.ts'
 import { passwordMistakes } from '../password_mistakes.ts'
-import { type Answer, type Ask, type FieldMistake, type FlowDeps, type Stage, type StageInput, textIn } from '../stage.ts'
+import { type Answer, type Ask, type FieldMistake, type FlowDeps, foreseen, type Stage, type StageInput, textIn } from '../stage.ts'
 
 const longest = 4_096
 
@@ -34,6 +34,13 @@ export const prompt: Stage = {
       },
       ...(password === undefined ? {} : { carry: { password_hash: await deps.passwords.hash(password) } }),
     }
+  },
+  foresee: async (deps, input, { user }) => {
+    const names = fieldsOf(input).map((field) => field.name)
+    const own = { username: user.username, name: user.name ?? '', email: user.email ?? '', locale: user.locale ?? '' }
+    const prompted = Object.fromEntries(Object.entries(own).filter(([name, value]) => names.includes(name) && value !== ''))
+    const outcome = foreseen(await prompt.challenge(deps, input), { prompted: { ...input.facts.prompted, ...prompted } })
+    return outcome.kind === 'asked' && names.includes('password') ? { ...outcome, carry: { password_hash: '' } } : outcome
   },
 }
 

@@ -14,6 +14,9 @@ export const source: Stage = {
       },
       now,
     )
-    return { kind: 'denied', reason: 'configuration_error' }
+    return refused
   },
+  foresee: async () => refused,
 }
+
+const refused = { kind: 'denied', reason: 'configuration_error' } as const

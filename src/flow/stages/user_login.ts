@@ -1,8 +1,8 @@
 import { createSession, endSession, findSession } from '#/identity/sessions.ts'
 import type { StageSettings } from '#/kinds/flow_stages.ts'
 import { parseDuration } from '#/lib/clock.ts'
-import { acrOf, withMfa } from '#/policy/acr.ts'
-import type { Stage } from '../stage.ts'
+import { type Acr, acrOf, withMfa } from '#/policy/acr.ts'
+import type { Facts, Stage } from '../stage.ts'
 
 /**
  * Makes the session. Asks nothing; a person whom no earlier stage has found is refused. A session that the browser had ends when it was
@@ -10,7 +10,7 @@ import type { Stage } from '../stage.ts'
  */
 export const user_login: Stage = {
   challenge: async (deps, { facts, settings, request, now }) => {
-    const { user_id, username, amr: proven = [], factors, auth_time } = facts
+    const { user_id, username, factors, auth_time } = facts
     if (!user_id || !username) return { kind: 'denied', reason: 'access_denied' }
     const { authServer, network, requestId, userAgent } = request
     const found = request.session ? await findSession(deps.db, request.session, now) : undefined
@@ -18,8 +18,7 @@ export const user_login: Stage = {
     const before = found?.issuer === authServer.issuerUrl ? found : undefined
     const isSamePerson = before?.user.id === user_id
     if (before && !isSamePerson) await endSession(deps.db, before.uid, { actor: username, network, requestId }, now)
-    const amr = withMfa(proven)
-    const acr = acrOf(amr)
+    const { amr, acr } = worthOf(facts)
     // Checked by the kind.
     const { sessionTTL } = settings as Partial<StageSettings<'user_login'>>
     const ttl = sessionTTL === undefined ? undefined : Math.floor((parseDuration(sessionTTL) ?? 0) / 1_000)
@@ -35,4 +34,11 @@ export const user_login: Stage = {
       session: { kind: 'began', token: session.token, expiresAt: session.expiresAt },
     }
   },
+  foresee: async (_, { facts }) =>
+    facts.user_id && facts.username ? { kind: 'passed', facts: worthOf(facts) } : { kind: 'denied', reason: 'access_denied' },
+}
+
+const worthOf = ({ amr: proven = [] }: Facts): { amr: string[]; acr: Acr } => {
+  const amr = withMfa(proven)
+  return { amr, acr: acrOf(amr) }
 }

@@ -14,6 +14,11 @@ export const user_logout: Stage = {
     await endSession(deps.db, session.uid, { actor: session.user.username, network, requestId }, now)
     return { kind: 'passed', facts: { user_id: session.user.id, username: session.user.username }, session: { kind: 'ended' } }
   },
+  foresee: async (_deps, _input, { user: { id: user_id, username } }) => ({
+    kind: 'asked',
+    ask: { fields: [], mistakes: [] },
+    facts: { user_id, username },
+  }),
 }
 
 /** Of this issuer: the cookie of one at `/` reaches those below it too. */

@@ -1,9 +1,9 @@
 import { consumeInvitation } from '#/identity/invitations.ts'
-import { createUser, updateUser } from '#/identity/users.ts'
+import { createUser, type User, updateUser } from '#/identity/users.ts'
 import type { StageSettings } from '#/kinds/flow_stages.ts'
 import { storeAcceptedTerms } from '#/model/accepted_terms.ts'
 import { storePassword } from '#/model/passwords.ts'
-import { type FlowDeps, type Stage, type StageInput, textIn } from '../stage.ts'
+import { type Facts, type FlowDeps, type Stage, type StageInput, textIn } from '../stage.ts'
 import { invitedOf } from './invitation.ts'
 
 /**
@@ -31,16 +31,19 @@ export const user_write: Stage = {
     const hash = textIn(carried, 'password_hash')
     if (hash !== '') await storePassword(deps.db, user.id, hash, now)
     await acceptTerms(deps, input, user.id)
-    return {
-      kind: 'passed',
-      facts: {
-        user_id: user.id,
-        username: user.username,
-        ...(hash === '' ? {} : { amr: ['pwd'], auth_time: Math.floor(now.getTime() / 1_000) }),
-      },
-    }
+    return { kind: 'passed', facts: madeWith(user, hash !== '', now) }
   },
+  foresee: async (_, { facts, carried, now }, { user }) => ({
+    kind: 'passed',
+    facts: facts.user_id === undefined ? madeWith(user, carried.password_hash !== undefined, now) : {},
+  }),
 }
+
+const madeWith = ({ id, username }: User, hasPassword: boolean, now: Date): Facts => ({
+  user_id: id,
+  username,
+  ...(hasPassword ? { amr: ['pwd'], auth_time: Math.floor(now.getTime() / 1_000) } : {}),
+})
 
 const acceptTerms = async ({ db }: FlowDeps, { facts: { accepted_terms: version }, now }: StageInput, user_id: string): Promise<void> => {
   if (version !== undefined) await storeAcceptedTerms(db, { user_id, version }, now)

@@ -87,7 +87,7 @@ export const webauthn: Factor = {
     const { authenticator_id, user_id } = found
     if (!(await useCredential(db, { authenticator_id, counter: newCounter, backed_up: credentialBackedUp }, now)))
       return refused('the counter of the passkey did not go up: it may have been copied')
-    const amr = [credentialDeviceType === 'singleDevice' ? 'hwk' : 'swk', ...(userVerified ? ['user'] : [])]
+    const amr = [keyMethod(credentialDeviceType), ...(userVerified ? ['user'] : [])]
     return { kind: 'proven', type: 'webauthn', user_id, authenticator_id, amr, userVerified }
   },
 }
@@ -103,6 +103,14 @@ export const anyPasskey = ({ rpId }: Site, challenge: string): PublicKeyCredenti
   userVerification: 'required',
   allowCredentials: [],
 })
+
+const keyMethod = (device_type: CredentialRecord['device_type']) => (device_type === 'singleDevice' ? 'hwk' : 'swk')
+
+/** What the person's first passkey of this host proves at least: whether it verifies them shows only when it is used. Undefined: they have none. */
+export const findPasskeyMethod = async ({ db, site }: FactorDeps, user_id: string): Promise<string | undefined> => {
+  const [first] = await listCredentialIds(db, { user_id, rp_id: site.rpId })
+  return first && keyMethod(first.device_type)
+}
 
 const checkRegistration = async (
   { site, passkeys = {} }: FactorDeps,
