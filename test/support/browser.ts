@@ -1,5 +1,5 @@
 /** Chromium of the machine, driven through playwright-core. */
-import { type Browser, type BrowserContext, chromium } from 'playwright-core'
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
 import { findProgram } from './needs.ts'
 
 const flags = [
@@ -48,4 +48,20 @@ export const openContext = async (
   context.on('weberror', (error) => complaints.push(`script: ${error.error().message}`))
   context.setDefaultTimeout(15_000)
   return { context, complaints }
+}
+
+/** Gives a page an authenticator of Chromium's own: it keeps passkeys, verifies its person and agrees to whatever it is asked. */
+export const addAuthenticator = async (context: BrowserContext, page: Page): Promise<void> => {
+  const devtools = await context.newCDPSession(page)
+  await devtools.send('WebAuthn.enable')
+  await devtools.send('WebAuthn.addVirtualAuthenticator', {
+    options: {
+      protocol: 'ctap2',
+      transport: 'internal',
+      hasResidentKey: true,
+      hasUserVerification: true,
+      isUserVerified: true,
+      automaticPresenceSimulation: true,
+    },
+  })
 }
