@@ -35,11 +35,12 @@ export interface NewAttempt {
 }
 
 /** Facts of someone who is signed in and lacks only a factor: asked for that alone, on that very session. */
-export const stepUp = ({ user, amr, factors, auth_time, uid }: SessionOfPerson): Facts => ({
+export const stepUp = ({ user, amr, factors, factorSpared, auth_time, uid }: SessionOfPerson): Facts => ({
   user_id: user.id,
   username: user.username,
   amr,
   factors,
+  factor_spared: factorSpared,
   auth_time,
   from_session: uid,
 })

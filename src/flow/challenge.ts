@@ -8,6 +8,7 @@ const challengeFieldSchema = z.strictObject({
   label: z.string().describe('In the language of the person.'),
   required: z.boolean(),
   value: z.exactOptional(z.string()).describe('What it begins with.'),
+  checked: z.exactOptional(z.boolean()).describe('A checkbox that begins ticked.'),
   options: z.exactOptional(z.array(z.strictObject({ value: z.string(), label: z.string() }))),
 })
 

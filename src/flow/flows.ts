@@ -4,6 +4,7 @@
  */
 
 import { flowVariables } from '#/kinds/expression_variables.ts'
+import { seconds } from '#/kinds/fields.ts'
 import type { Designation, FlowSpec, FlowStage } from '#/kinds/flow.ts'
 import { type StageName, stageNames } from '#/kinds/flow_stages.ts'
 import { canonicalJson } from '#/lib/canonical_json.ts'
@@ -60,6 +61,15 @@ const stages: readonly string[] = stageNames
 const wireName = (name: string): string => {
   const stage = name.replaceAll('-', '_')
   return stages.includes(stage) ? stage : name
+}
+
+/** Seconds that a device may be remembered which signs in by this flow: what policies allow, and no longer than each user_login says. */
+export const rememberSeconds = (flow: Flow, allowed: number | undefined): number | undefined => {
+  if (allowed === undefined || flow.designation !== 'authentication') return undefined
+  const said = flow.stages.flatMap(({ stage, settings: { rememberDevice } }) =>
+    stage === 'user_login' && typeof rememberDevice === 'string' ? [seconds(rememberDevice)] : [],
+  )
+  return Math.min(allowed, ...said)
 }
 
 let shipped: ReadonlyMap<string, FlowSpec> | undefined

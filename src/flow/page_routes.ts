@@ -74,7 +74,8 @@ export const pageRoutes =
         if (beginning.kind === 'sign_in_first') {
           const next = encodeURIComponent(`${authServer.pathPrefix}${request.url}`)
           const signIn = flowFor(deps.snapshot, authServer, 'authentication')
-          return reply.redirect(`${authServer.pathPrefix}/flow/${signIn}?next=${next}`, 303)
+          // With the second factor of whoever has one, on a remembered device too.
+          return reply.redirect(`${authServer.pathPrefix}/flow/${signIn}?acr_values=2fa&next=${next}`, 303)
         }
         const { begun } = beginning
         if (begun.setCookie) reply.header('set-cookie', begun.setCookie)

@@ -20,7 +20,9 @@ export interface Account extends PortalPage {
 
 export interface AccountSessions extends PortalPage {
   sessions: { uid: string; device?: string; network?: string; createdAt: Date; lastUsedAt: Date; isCurrent: boolean }[]
-  /** Cursor of older ones. */
+  /** Where a second factor is not asked for. */
+  devices: { id: string; device?: string; createdAt: Date; expiresAt: Date }[]
+  /** Cursor of older sessions. */
   next?: string
 }
 

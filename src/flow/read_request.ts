@@ -1,5 +1,6 @@
 /** What both fronts of a flow read of a request, and refuse of it. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { readDeviceCookie, setDeviceCookie } from '#/identity/device_cookie.ts'
 import { clearSessionCookie, readSessionCookie, setSessionCookie } from '#/identity/session_cookie.ts'
 import { localeCookie, readLocales } from '#/lib/catalogue.ts'
 import { readCookie } from '#/lib/cookie.ts'
@@ -29,6 +30,7 @@ export const readFlowRequest = (request: FastifyRequest): FlowRequest => {
     authServer,
     browser: readCookie(cookies, browserCookie),
     session: readSessionCookie(cookies),
+    device: readDeviceCookie(cookies),
     network,
     userAgent: request.headers['user-agent'],
     requestId,
@@ -87,4 +89,6 @@ export const setSession = (reply: FastifyReply, step: Step, { authServer }: Flow
   const cookie =
     session.kind === 'began' ? setSessionCookie(session.token, authServer, session.expiresAt, now) : clearSessionCookie(authServer)
   reply.header('set-cookie', cookie)
+  if (session.kind === 'began' && session.device)
+    reply.header('set-cookie', setDeviceCookie(session.device.token, authServer, session.device.expiresAt, now))
 }

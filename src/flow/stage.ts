@@ -38,6 +38,10 @@ export interface Facts {
   acr?: string
   /** Types of second factors that were proven. */
   factors?: FactorType[]
+  /** A second factor is not asked for, since the device is remembered. */
+  factor_spared?: boolean
+  /** The device is to be remembered by this factor, which was proven on it. */
+  remember_device?: FactorType
   /** Seconds since 1970: when a factor was last proven. */
   auth_time?: number
   /** `sessions.uid` of the session that user_login made. */
@@ -70,6 +74,8 @@ export interface Context {
   acr_values?: string[]
   /** Of these types of second factors one must have been proven. */
   required_factors?: FactorType[]
+  /** Seconds that a device may be remembered. Absent: it may not, nor is it asked whether it is. */
+  remember_device?: number
   /** Filled into the identification stage. */
   login_hint?: string
   ui_locales?: string[]
@@ -88,6 +94,8 @@ export interface FlowRequest {
   browser: string | undefined
   /** Value of the session's cookie. */
   session: string | undefined
+  /** Value of the cookie of a remembered device. */
+  device?: string | undefined
   network: string
   userAgent: string | undefined
   requestId: string
@@ -149,8 +157,10 @@ export type Outcome =
   | { kind: 'failed'; reason: Failure; ask: Ask; retryAfter?: number; keep?: Hidden }
   | { kind: 'denied'; reason: string }
 
-/** What becomes of the browser's session: its new token, or none. */
-export type SessionChange = { kind: 'began'; token: string; expiresAt: Date } | { kind: 'ended' }
+/** What becomes of the browser's session: its new token, or none. `device`: that of the device, which is remembered from now on. */
+export type SessionChange =
+  | { kind: 'began'; token: string; expiresAt: Date; device?: { token: string; expiresAt: Date } }
+  | { kind: 'ended' }
 
 export const lockedOut = (ask: Ask, retryAfter: number) => ({ kind: 'failed', reason: 'LockedOut', ask, retryAfter }) as const
 

@@ -16,6 +16,7 @@ import {
 import { lockUserRow } from '#/model/users.ts'
 import { type Change, recordChange } from './change.ts'
 import { nameField, parseFields } from './field.ts'
+import { forgetDevicesOf } from './remembered_devices.ts'
 import { findUser } from './users.ts'
 
 export type { FactorType } from '#/model/authenticators.ts'
@@ -68,6 +69,7 @@ export const addFactor = async (db: Db, addition: Addition, change: Change, now:
     const user = await findUser(tx, user_id)
     if (!user) throw new Problem('not_found')
     if (user.serviceAccount) throw new Problem('conflict', { detail: 'a service account has no second factors' })
+    await forgetDevicesOf(tx, user_id)
     const replaced = single.includes(type) ? await deleteOlderAuthenticators(tx, addition) : 0
     if ((await countAuthenticators(tx, user_id)) >= mostAuthenticators)
       throw new Problem('conflict', { detail: `a person has at most ${mostAuthenticators} factors` })
@@ -89,6 +91,7 @@ export const removeFactor = (
   db.transaction(async (tx) => {
     const removed = isUuid(id) ? await deleteAuthenticator(tx, { user_id, authenticator_id: id }) : undefined
     if (!removed) return false
+    await forgetDevicesOf(tx, user_id)
     await recordChange(tx, change, { action: 'factor.removed', target: { kind: 'User', name: username }, data: { ...removed } }, now)
     return true
   })

@@ -19,6 +19,7 @@ import {
 import { findUserRow } from '#/model/users.ts'
 import { type Change, recordChange } from './change.ts'
 import { type Page, type PageRequest, pageLimit, pageOf, parseCursor } from './page.ts'
+import { forgetDevicesOf } from './remembered_devices.ts'
 import { sessionSeconds } from './session_cookie.ts'
 import { renderUser, type User } from './user.ts'
 import { describeUserAgent } from './user_agent.ts'
@@ -37,6 +38,8 @@ export interface SessionToCreate {
   acr: string
   /** Types of second factors that were proven. */
   factors?: readonly FactorType[] | undefined
+  /** A second factor was not asked for, since the device is remembered. */
+  factorSpared?: boolean | undefined
   issuer: string
   userAgent?: string | undefined
   network?: string | undefined
@@ -65,6 +68,7 @@ export const createSession = (
     amr,
     acr,
     factors = [],
+    factorSpared = false,
     issuer,
     userAgent,
     network,
@@ -107,6 +111,7 @@ export const createSession = (
         user_agent: userAgent?.slice(0, userAgentLength) ?? null,
         network: network?.slice(0, networkLength) ?? null,
         proven_factors: [...factors],
+        factor_spared: factorSpared,
         expires_at: expiresAt,
       },
       now,
@@ -115,7 +120,11 @@ export const createSession = (
     await recordChange(
       tx,
       change,
-      { action: 'session.started', target: { kind: 'User', name: username }, data: { sessions: [uid], amr, acr } },
+      {
+        action: 'session.started',
+        target: { kind: 'User', name: username },
+        data: { sessions: [uid], amr, acr, ...(factorSpared ? { factorSpared } : {}) },
+      },
       now,
     )
     return { token, uid, expiresAt }
@@ -128,6 +137,8 @@ export interface SessionOfPerson {
   amr: string[]
   /** Types of second factors that were proven. */
   factors: FactorType[]
+  /** A second factor was not asked for, since the device is remembered. */
+  factorSpared: boolean
   /** Seconds since 1970 when a factor was last proven. */
   auth_time: number
   issuer: string | null
@@ -154,11 +165,25 @@ const personOf = async (db: Db, row: SessionRow | undefined, now: Date): Promise
     amr,
     // Written here alone.
     factors: row.proven_factors as FactorType[],
+    factorSpared: row.factor_spared,
     auth_time: loginTs ?? seconds(row.created_at),
     issuer: row.issuer,
     expiresAt: row.expires_at,
   }
 }
+
+/** What is changed within this time of a sign-in needs no other one. */
+const freshMs = 15 * 60_000
+
+/**
+ * Whether a person may change how they sign in: a session that someone left open is not enough, nor one that came about without the second factor they
+ * have. `allowanceMs`: for what was begun in time.
+ */
+export const isFresh = (
+  { auth_time, factorSpared }: Pick<SessionOfPerson, 'auth_time' | 'factorSpared'>,
+  now: Date,
+  allowanceMs = 0,
+): boolean => !factorSpared && now.getTime() - auth_time * 1_000 <= freshMs + allowanceMs
 
 /** A session as a person sees it in a list. */
 export interface ShownSession {
@@ -207,9 +232,10 @@ export const endSession = (db: Db, uid: string, change: Change, now: Date, user_
     return ended !== undefined
   })
 
-/** Ends every session of a user, but for `except`; answers the uids that ended. */
+/** Ends every session of a user, but for `except`, and forgets all of their devices; answers the uids that ended. */
 export const endSessionsOf = (db: Db, user_id: string, change: Change, now: Date, except?: string): Promise<string[]> =>
   db.transaction(async (tx) => {
+    await forgetDevicesOf(tx, user_id)
     const ended = (await deleteSessionsOfUser(tx, user_id, except ?? null)).map(({ uid }) => uid)
     if (ended.length) await recordEnd(tx, user_id, ended, change, now)
     return ended

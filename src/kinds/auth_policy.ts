@@ -83,6 +83,11 @@ export const AuthPolicy = defineKind({
           .describe(
             'A second factor of one of these types must have been proven, which makes acr 2fa the least. Only what every policy lists counts. Absent: says nothing.',
           ),
+        rememberDevice: duration
+          .optional()
+          .describe(
+            'How long a device on which a second factor was proven need not be asked for it again, if the person wants so. It spares the question of the flow and proves nothing: acr and requiredFactors ask all the same. Only where every policy states one; the shortest counts. Absent: never.',
+          ),
       })
       .optional()
       .describe('How people prove who they are.'),

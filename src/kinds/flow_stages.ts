@@ -89,6 +89,11 @@ export const stageSettings = {
   },
   user_login: {
     sessionTTL: duration.default('12h').describe('How long the session lasts.'),
+    rememberDevice: duration
+      .optional()
+      .describe(
+        'How long at most a device is remembered that authenticator_validate offers to remember. Absent: as long as the AuthPolicies allow; without them it is not offered.',
+      ),
   },
   user_logout: {},
   user_delete: {},

@@ -23,6 +23,8 @@ export interface SessionRow {
   network: string | null
   /** Types of second factors that were proven. */
   proven_factors: string[]
+  /** A second factor was not asked for, since the device was remembered. */
+  factor_spared: boolean
   created_at: Date
   last_used_at: Date
   expires_at: Date
@@ -38,15 +40,19 @@ export interface SessionToStore {
   network: string | null
   /** Absent: those it has. */
   proven_factors?: string[]
+  /** Absent: as it was. */
+  factor_spared?: boolean
   expires_at: Date
 }
 
 /** Makes the session or, when its uid is there, gives it this token, payload and end; the token it had is worth nothing from then on. */
 export const storeSession = (db: Db, session: SessionToStore, now: Date) =>
   db.run(sql`
-    insert into sessions (uid, token_hash, user_id, issuer, payload, user_agent, network, proven_factors, created_at, last_used_at, expires_at)
+    insert into sessions (uid, token_hash, user_id, issuer, payload, user_agent, network, proven_factors, factor_spared, created_at,
+                          last_used_at, expires_at)
     values (${session.uid}, ${session.token_hash}, ${session.user_id}, ${session.issuer}, ${JSON.stringify(session.payload)},
-            ${session.user_agent}, ${session.network}, ${session.proven_factors ?? []}, ${now}, ${now}, ${session.expires_at})
+            ${session.user_agent}, ${session.network}, ${session.proven_factors ?? []},
+            ${session.factor_spared ?? false}, ${now}, ${now}, ${session.expires_at})
     on conflict (uid) do update
        set token_hash = excluded.token_hash,
            user_id = excluded.user_id,
@@ -55,13 +61,14 @@ export const storeSession = (db: Db, session: SessionToStore, now: Date) =>
            user_agent = coalesce(excluded.user_agent, sessions.user_agent),
            network = coalesce(excluded.network, sessions.network),
            proven_factors = coalesce(${session.proven_factors}::text[], case when sessions.user_id = excluded.user_id then sessions.proven_factors else '{}' end),
+           factor_spared = coalesce(${session.factor_spared}::boolean, sessions.factor_spared),
            last_used_at = excluded.last_used_at,
            expires_at = excluded.expires_at`)
 
 /** Undefined when unknown or expired, or when its user is not active. */
 export const findSessionByTokenHash = (db: Db, token_hash: Buffer, now: Date) =>
   db.maybeOne<SessionRow>(sql`
-    select s.uid, s.user_id, s.issuer, s.payload, s.user_agent, s.network, s.proven_factors, s.created_at, s.last_used_at, s.expires_at
+    select s.uid, s.user_id, s.issuer, s.payload, s.user_agent, s.network, s.proven_factors, s.factor_spared, s.created_at, s.last_used_at, s.expires_at
       from sessions s
       left join users u on u.user_id = s.user_id
      where s.token_hash = ${token_hash}
@@ -71,7 +78,7 @@ export const findSessionByTokenHash = (db: Db, token_hash: Buffer, now: Date) =>
 /** Undefined when unknown or expired, or when its user is not active. */
 export const findSessionByUid = (db: Db, uid: string, now: Date) =>
   db.maybeOne<SessionRow>(sql`
-    select s.uid, s.user_id, s.issuer, s.payload, s.user_agent, s.network, s.proven_factors, s.created_at, s.last_used_at, s.expires_at
+    select s.uid, s.user_id, s.issuer, s.payload, s.user_agent, s.network, s.proven_factors, s.factor_spared, s.created_at, s.last_used_at, s.expires_at
       from sessions s
       left join users u on u.user_id = s.user_id
      where s.uid = ${uid}

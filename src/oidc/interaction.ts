@@ -3,10 +3,10 @@
  * sign in or to agree; the flow knows nothing of OpenID and comes back to this address, and what it found out is taken over.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Interaction, InteractionResults, Provider } from 'oidc-provider'
+import type { Client, Interaction, InteractionResults, Provider } from 'oidc-provider'
 import { recordEvent } from '#/events/record.ts'
 import { beginAttempt, findOutcome, stepUp } from '#/flow/attempts.ts'
-import { findFlow, flowFor } from '#/flow/flows.ts'
+import { findFlow, flowFor, rememberSeconds } from '#/flow/flows.ts'
 import type { Context, Facts } from '#/flow/stage.ts'
 import { readSessionCookie } from '#/identity/session_cookie.ts'
 import { findSession, type SessionOfPerson } from '#/identity/sessions.ts'
@@ -14,6 +14,7 @@ import type { FactorType } from '#/kinds/flow_stages.ts'
 import { readCookie } from '#/lib/cookie.ts'
 import { getCaller } from '#/lib/http.ts'
 import { hasProven, meetsAcr } from '#/policy/acr.ts'
+import { factsOf } from './clients.ts'
 import { grantConsent } from './consent.ts'
 import type { ProviderDeps } from './deps.ts'
 import { shownClient } from './pages.ts'
@@ -67,13 +68,7 @@ interface Visit {
   provider: Provider
   interaction: Interaction
   session: SessionOfPerson | undefined
-  client: {
-    clientId: string
-    clientName?: string | undefined
-    logoUri?: string | undefined
-    policyUri?: string | undefined
-    tosUri?: string | undefined
-  }
+  client: Client
   request: IncomingMessage
 }
 
@@ -133,11 +128,18 @@ const login = async (visit: Visit): Promise<Step> => {
     {
       ...(typeof login_hint === 'string' && { login_hint: login_hint.slice(0, 200) }),
       ...(acr_values.length && { acr_values }),
+      ...rememberDevice(visit, flow),
       // Of the policy, so of our own words.
       ...(Array.isArray(required_factors) && { required_factors: list(required_factors) as FactorType[] }),
     },
     isStepUp ? stepUp(session) : {},
   )
+}
+
+const rememberDevice = ({ deps, client, request }: Visit, name: string): Pick<Context, 'remember_device'> => {
+  const flow = findFlow(deps.snapshot, getCaller(request).authServer, name)
+  const seconds = flow && rememberSeconds(flow, factsOf(client).policy.rememberDevice)
+  return seconds === undefined ? {} : { remember_device: seconds }
 }
 
 const flowOf = ({ deps, client, request }: Visit, designation: 'authentication' | 'authorization') =>

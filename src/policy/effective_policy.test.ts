@@ -90,6 +90,16 @@ const rows: [title: string, policies: object[], expected: Partial<EffectivePolic
     [{ authentication: { requiredFactors: ['totp'] } }, { authentication: { requiredFactors: ['webauthn'], acr: 'phr' } }],
     { acr: 'phr', requiredFactors: [] },
   ],
+  [
+    'a device is remembered where every policy says so, for the shortest time',
+    [{ authentication: { rememberDevice: '720h' }, profile: 'fapi2' }, { authentication: { rememberDevice: '90m' } }],
+    { rememberDevice: 5400 },
+  ],
+  [
+    'a policy that does not speak of it forgets devices',
+    [{ authentication: { rememberDevice: '720h' } }, {}],
+    { rememberDevice: undefined },
+  ],
   ['no policy says a word about second factors', [{}], { acr: '1fa', requiredFactors: undefined }],
   [
     'profile fapi2 brings its demands',
@@ -152,6 +162,7 @@ const anyPolicy = fc
         {
           acr: fc.constantFrom(...acrValues),
           requiredFactors: fc.subarray([...factorTypes], { minLength: 1 }),
+          rememberDevice: duration,
         },
         { requiredKeys: [] },
       ),
@@ -189,6 +200,7 @@ test('property: adding a policy never loosens what the others say', () => {
         'requireConsent',
       ] as const)
         assert.ok(after[field] || !before[field], field)
+      assert.ok((after.rememberDevice ?? 0) <= (before.rememberDevice ?? 0))
       assert.ok(meetsAcr(after.acr, [before.acr]))
       if (before.requiredFactors) assert.ok(after.requiredFactors && isSubset(after.requiredFactors, before.requiredFactors))
       for (const field of durationFields) if (policies.some((spec) => spec.token?.[field])) assert.ok(after[field] <= before[field], field)

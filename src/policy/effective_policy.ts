@@ -1,7 +1,7 @@
 /**
  * Several AuthPolicies may govern one client. The effective policy is the most restrictive of them, field by field: lists are
- * intersected, demands are added up, lifetimes are the shortest. A field that a policy leaves out says nothing, but for two
- * that are dangerous to leave open: implicit grants and requests without PKCE are allowed only where every policy says so.
+ * intersected, demands are added up, lifetimes are the shortest. A field that a policy leaves out says nothing, but for three
+ * that are dangerous to leave open: implicit grants, requests without PKCE and remembered devices are allowed only where every policy says so.
  * Adding a policy to others therefore never loosens what any of them says.
  */
 import type { AuthPolicySpec } from '#/kinds/auth_policy.ts'
@@ -32,6 +32,8 @@ export interface EffectivePolicy {
   readonly acr: Acr
   /** One of these types must have been proven; of none of them: nobody can. Undefined: policies say nothing about types. */
   readonly requiredFactors: readonly FactorType[] | undefined
+  /** Seconds that a device is remembered. Undefined: never. */
+  readonly rememberDevice: number | undefined
   readonly profile: Profile | undefined
   readonly requirePushedAuthorizationRequests: boolean
   readonly requireDpop: boolean
@@ -40,7 +42,7 @@ export interface EffectivePolicy {
   readonly requireSignedAuthorizationResponse: boolean
   readonly requireConsent: boolean
   /** Durations as someone wrote them. */
-  readonly written: Readonly<Record<DurationField | 'overlap', string>>
+  readonly written: Readonly<Record<DurationField | 'overlap', string>> & { readonly rememberDevice?: string }
 }
 
 export const durationFields = ['accessTokenTTL', 'refreshTokenTTL', 'idTokenTTL', 'authorizationCodeTTL', 'deviceCodeTTL'] as const
@@ -139,6 +141,8 @@ export const effectivePolicy = (policies: readonly NamedPolicy[]): EffectivePoli
     rotations.map((rotation) => rotation.overlap),
     usual.overlap,
   )
+  const remembering = own.map((spec) => spec.authentication?.rememberDevice)
+  const rememberDevice = remembering.includes(undefined) ? undefined : shortest(remembering, '')
   const demanded = (field: 'requirePushedAuthorizationRequests' | 'requireDpop' | 'requireSignedRequestObject' | 'requireConsent') =>
     specs.some((spec) => spec[field] === true)
 
@@ -161,13 +165,14 @@ export const effectivePolicy = (policies: readonly NamedPolicy[]): EffectivePoli
     },
     acr: acrValues.findLast((acr) => demandedAcrs.includes(acr)) ?? '1fa',
     requiredFactors: factors.length ? intersect(factors) : undefined,
+    rememberDevice: rememberDevice === undefined ? undefined : seconds(rememberDevice),
     profile,
     requirePushedAuthorizationRequests: demanded('requirePushedAuthorizationRequests'),
     requireDpop: demanded('requireDpop'),
     requireSignedRequestObject: demanded('requireSignedRequestObject') || signed,
     requireSignedAuthorizationResponse: signed,
     requireConsent: demanded('requireConsent'),
-    written: { ...durations, overlap },
+    written: { ...durations, overlap, ...(rememberDevice === undefined ? {} : { rememberDevice }) },
   })
 }
 
@@ -194,7 +199,11 @@ export const renderEffectivePolicy = (policy: EffectivePolicy): Record<string, u
   requireConsent: policy.requireConsent,
 })
 
-const renderAuthentication = ({ acr, requiredFactors }: EffectivePolicy): { authentication?: object } => {
-  const authentication = { ...(acr === '1fa' ? {} : { acr }), ...(requiredFactors ? { requiredFactors } : {}) }
+const renderAuthentication = ({ acr, requiredFactors, written: { rememberDevice } }: EffectivePolicy): { authentication?: object } => {
+  const authentication = {
+    ...(acr === '1fa' ? {} : { acr }),
+    ...(requiredFactors ? { requiredFactors } : {}),
+    ...(rememberDevice === undefined ? {} : { rememberDevice }),
+  }
   return Object.keys(authentication).length ? { authentication } : {}
 }

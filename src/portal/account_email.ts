@@ -5,9 +5,9 @@ import { askEmailChange, confirmEmailChange, findPendingEmailChange, withdrawEma
 import { emailField } from '#/identity/field.ts'
 import { canSend } from '#/identity/mail.ts'
 import { emailKey } from '#/identity/name_key.ts'
+import { isFresh } from '#/identity/sessions.ts'
 import { describeUserAgent } from '#/identity/user_agent.ts'
 import { Problem } from '#/lib/problem.ts'
-import { isFresh } from './factors.ts'
 import { changeOf, type Person } from './person.ts'
 import type { PortalDeps } from './routes.ts'
 
@@ -24,7 +24,7 @@ export const shownEmail = async (
     ...(email ? { email } : {}),
     isConfirmed: emailVerified,
     canSend: canSend(settings),
-    isFresh: isFresh(person, now),
+    isFresh: isFresh(person.session, now),
     ...(pending ? { pending } : {}),
   }
 }
@@ -53,7 +53,7 @@ export const postEmail = async (
 }
 
 const ask = async (deps: Deps, person: Person, typed: string, now: Date): Promise<EmailPosted> => {
-  if (!isFresh(person, now)) return { kind: 'sign_in_first' }
+  if (!isFresh(person.session, now)) return { kind: 'sign_in_first' }
   const { user } = person.session
   const parsed = emailField.safeParse(typed)
   const refused = (key: string, rest: { status?: 429; retryAfter?: number } = {}): EmailPosted => ({

@@ -5,14 +5,9 @@ import { Problem } from '#/lib/problem.ts'
 import type { Db } from '#/lib/sql.ts'
 import { changeOf, type Person } from './person.ts'
 
-const freshMs = 15 * 60_000
-
 export const listShownFactors = async ({ db }: { db: Db }, { session }: Person): Promise<Pick<AccountFactors, 'factors'>> => ({
   factors: await listFactors(db, session.user.id),
 })
-
-/** Whether the sign-in is new enough to change how the person signs in. */
-export const isFresh = ({ session }: Person, now: Date): boolean => now.getTime() - session.auth_time * 1_000 <= freshMs
 
 export const withdrawFactor = async (
   { db }: { db: Db },

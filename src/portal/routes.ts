@@ -8,6 +8,7 @@ import type { PageName, PageVariables } from '#/flow/page_variables.ts'
 import type { PageRenderer } from '#/flow/pages.ts'
 import { canSend } from '#/identity/mail.ts'
 import type { PasswordHasher } from '#/identity/passwords.ts'
+import { isFresh } from '#/identity/sessions.ts'
 import type { FactorType } from '#/kinds/flow_stages.ts'
 import { readLocales } from '#/lib/catalogue.ts'
 import type { Clock } from '#/lib/clock.ts'
@@ -26,7 +27,7 @@ import { postEmail, shownEmail } from './account_email.ts'
 import { changePassword } from './account_password.ts'
 import { listApplications } from './applications.ts'
 import { listShownConsents, withdrawConsent } from './consents.ts'
-import { isFresh, listShownFactors, withdrawFactor } from './factors.ts'
+import { listShownFactors, withdrawFactor } from './factors.ts'
 import { checkPost, findPerson, type Person } from './person.ts'
 import { endSessions, listShownSessions } from './sessions.ts'
 
@@ -48,6 +49,7 @@ const notices = [
   'consent_withdrawn',
   'password_changed',
   'factor_removed',
+  'device_forgotten',
   'email_asked',
   'email_agreed',
   'email_changed',
@@ -87,14 +89,14 @@ export const portalRoutes =
       return reply.headers(page.headers).send(page.html)
     }
 
-    /** By the flow that the AuthServer names, which may ask for more than ours. */
-    const signInFor = (authServer: Person['authServer'], path: string) => {
+    /** By the flow that the AuthServer names, which may ask for more than ours. `wanted`: what else the sign-in is to be. */
+    const signInFor = (authServer: Person['authServer'], path: string, wanted = '') => {
       const { pathPrefix } = authServer
       const next = encodeURIComponent(`${pathPrefix}${path}`)
-      return `${pathPrefix}/flow/${flowFor(deps.snapshot, authServer, 'authentication')}?next=${next}`
+      return `${pathPrefix}/flow/${flowFor(deps.snapshot, authServer, 'authentication')}?${wanted}next=${next}`
     }
-    const signInFirst = (reply: FastifyReply, authServer: Person['authServer'], path: string) =>
-      reply.header('cache-control', 'no-store').redirect(signInFor(authServer, path), 303)
+    const signInFirst = (reply: FastifyReply, authServer: Person['authServer'], path: string, wanted = '') =>
+      reply.header('cache-control', 'no-store').redirect(signInFor(authServer, path, wanted), 303)
 
     /** Who is not signed in is sent to do so, and comes back. */
     const page = (path: string, handle: (person: Person, request: FastifyRequest, reply: FastifyReply, now: Date) => Promise<unknown>) => {
@@ -154,8 +156,8 @@ export const portalRoutes =
       return show(request, reply, person, { name: 'account_factors', variables: { factors, kinds } })
     })
     post('/account/factors', async ({ person, body, reply, now }) => {
-      if (isFresh(person, now)) return withdrawFactor(deps, person, body, now)
-      signInFirst(reply, person.authServer, '/account/factors')
+      if (isFresh(person.session, now)) return withdrawFactor(deps, person, body, now)
+      signInFirst(reply, person.authServer, '/account/factors', wantsSecondFactor)
       return undefined
     })
 
@@ -163,7 +165,11 @@ export const portalRoutes =
       { person, request, reply, now }: Omit<Handling, 'body'>,
       wrong: { mistakes: { field: string; text: string }[]; value?: string } = { mistakes: [] },
     ) => {
-      const variables = { ...(await shownEmail(deps, person, now)), ...wrong, sign_in: signInFor(person.authServer, '/account/email') }
+      const variables = {
+        ...(await shownEmail(deps, person, now)),
+        ...wrong,
+        sign_in: signInFor(person.authServer, '/account/email', wantsSecondFactor),
+      }
       return show(request, reply, person, { name: 'account_email', variables })
     }
     page('/account/email', (person, request, reply, now) => showEmail({ person, request, reply, now }))
@@ -171,7 +177,7 @@ export const portalRoutes =
       const posted = await postEmail(deps, person, body, request.headers['user-agent'], now)
       if (posted.kind === 'done') return posted.notice
       if (posted.kind === 'sign_in_first') {
-        signInFirst(reply, person.authServer, '/account/email')
+        signInFirst(reply, person.authServer, '/account/email', wantsSecondFactor)
         return undefined
       }
       const { status, field, key, value, retryAfter } = posted
@@ -219,6 +225,9 @@ export const portalRoutes =
       return reply.code(problem.status).headers(page.headers).send(page.html)
     })
   }
+
+/** Of whoever has one, on a remembered device too. */
+const wantsSecondFactor = 'acr_values=2fa&'
 
 /** The best first. */
 const offeredFactors: readonly FactorType[] = ['webauthn', 'totp', 'static', 'email']

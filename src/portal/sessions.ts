@@ -1,4 +1,5 @@
 import type { AccountSessions } from '#/flow/portal_pages.ts'
+import { forgetDevice, listDevices } from '#/identity/remembered_devices.ts'
 import { endSession, endSessionsOf, listSessions } from '#/identity/sessions.ts'
 import { Problem } from '#/lib/problem.ts'
 import type { Db } from '#/lib/sql.ts'
@@ -11,7 +12,8 @@ export const listShownSessions = async (
   { session }: Person,
   cursor: string | undefined,
   now: Date,
-): Promise<Pick<AccountSessions, 'sessions' | 'next'>> => {
+): Promise<Pick<AccountSessions, 'sessions' | 'devices' | 'next'>> => {
+  const devices = cursor === undefined ? await listDevices(db, session.user.id, now) : []
   const { items, next } = await listSessions(db, session.user.id, { cursor, limit: pageSize }, now)
   const sessions = items.map(({ id, device, network, createdAt, lastUsedAt }) => ({
     uid: id,
@@ -21,20 +23,29 @@ export const listShownSessions = async (
     ...(device ? { device } : {}),
     ...(network ? { network } : {}),
   }))
-  return { sessions, ...(next ? { next } : {}) }
+  return {
+    sessions,
+    devices: devices.map(({ id, device, createdAt, expiresAt }) => ({ id, createdAt, expiresAt, ...(device ? { device } : {}) })),
+    ...(next ? { next } : {}),
+  }
 }
 
-/** `session` names one of the person's own; `others` ends all but this one. */
+/** `session` names one of the person's own; `others` ends all but this one, and forgets every device; `device` is one to forget. */
 export const endSessions = async (
   { db }: { db: Db },
   person: Person,
-  { session, others }: Readonly<Record<string, string>>,
+  { session, device, others }: Readonly<Record<string, string>>,
   now: Date,
-): Promise<'session_ended' | 'sessions_ended'> => {
+): Promise<'session_ended' | 'sessions_ended' | 'device_forgotten'> => {
   const { user, uid } = person.session
   if (others !== undefined) {
     await endSessionsOf(db, user.id, changeOf(person), now, uid)
     return 'sessions_ended'
+  }
+  if (device !== undefined) {
+    // One that is forgotten already is what the person wanted.
+    await forgetDevice(db, { user_id: user.id, username: user.username, id: device }, changeOf(person), now)
+    return 'device_forgotten'
   }
   if (!session) throw new Problem('bad_request', { detail: 'no session is named' })
   // One that has ended meanwhile is what the person wanted.

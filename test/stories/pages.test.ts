@@ -46,7 +46,16 @@ const samples: { [Name in PageName]: PageVariables[Name] } = {
   authenticator_validate: {
     ...stage,
     stage: 'authenticator_validate',
-    fields: [code],
+    fields: [
+      code,
+      {
+        name: 'remember',
+        type: 'checkbox',
+        label: 'Do not ask for this on this device again for a while',
+        required: false,
+        isWrong: false,
+      },
+    ],
     mistakes: [{ field: 'code', text: 'The code is wrong.' }],
     more: { passkey, methods: ['email'] },
   },
@@ -136,6 +145,7 @@ const samples: { [Name in PageName]: PageVariables[Name] } = {
       { uid: 'a', device: 'Firefox, Linux', network: '192.0.2.7', createdAt: then, lastUsedAt: then, isCurrent: true },
       { uid: 'b', network: '2001:db8::17', createdAt: then, lastUsedAt: then, isCurrent: false },
     ],
+    devices: [{ id: 'c', device: 'Firefox, Linux', createdAt: then, expiresAt: then }],
   },
   account_consents: { ...frame, consents: [{ id: 'a', client: 'Harbour Wiki', scopes: ['know who you are'], createdAt: then }] },
   account_factors: {

@@ -7,6 +7,7 @@ import type { Begun, Proof } from '#/identity/factor.ts'
 import { factors } from '#/identity/factors/index.ts'
 import { findPasskeyMethod } from '#/identity/factors/webauthn.ts'
 import { canSend, queueMail } from '#/identity/mail.ts'
+import { isRemembered } from '#/identity/remembered_devices.ts'
 import { findUser, type User } from '#/identity/users.ts'
 import type { FactorType } from '#/kinds/flow_stages.ts'
 import { acrOf, hasProven, meetsAcr, withMfa } from '#/policy/acr.ts'
@@ -20,6 +21,8 @@ interface Kept {
   types: FactorType[]
   passkey?: { kept: string; options: object }
   email?: { kept: string; sentTo: string }
+  /** Whether the person is offered to have the device remembered, and has ticked it. */
+  remember?: { ticked: boolean }
 }
 
 export const authenticator_validate: Stage = {
@@ -29,7 +32,10 @@ export const authenticator_validate: Stage = {
     const wanted = await findWanted(deps, input)
     if (wanted.kind !== 'wanted') return wanted
     const { types, user } = wanted
-    const kept: Kept = { types }
+    const remembering = rememberingOf(input)
+    if (remembering?.token && (await isRemembered(deps.db, { ...remembering, factors: types }, input.now)))
+      return { kind: 'passed', facts: { factor_spared: true } }
+    const kept: Kept = { types, ...(remembering ? { remember: { ticked: false } } : {}) }
     if (types.includes('webauthn')) {
       const begun = await factors.webauthn.ask(factorDepsOf(deps, input.request), user, input.now)
       kept.passkey = { kept: begun.kept, options: begun.passkey ?? {} }
@@ -40,7 +46,7 @@ export const authenticator_validate: Stage = {
 
   answer: async (deps, input, answer) => {
     const { facts, request, now } = input
-    const kept = keptOf(input)
+    const kept = withTick(keptOf(input), answer)
     const user = facts.user_id === undefined ? undefined : await findUser(deps.db, facts.user_id)
     if (!kept || !user?.active) return { kind: 'denied', reason: 'access_denied' }
     if (textIn(answer, 'method') === 'email' && kept.types.includes('email')) {
@@ -59,7 +65,8 @@ export const authenticator_validate: Stage = {
     }
     const after = await findLockOut(deps.db, counters, now)
     if (after !== undefined) return lockedOut(askWith(kept, 'mistake.locked_out'), after)
-    return { kind: 'passed', facts: provenBy(proof, input) }
+    const remembered: Facts = kept.remember?.ticked ? { remember_device: proof.type } : {}
+    return { kind: 'passed', facts: { ...provenBy(proof, input), ...remembered } }
   },
 
   foresee: async (deps, input, { factor }) => {
@@ -117,11 +124,27 @@ const findWanted = async ({ db }: FlowDeps, input: StageInput): Promise<Wanted> 
 const provenBy = ({ type, amr }: Pick<Proof, 'type' | 'amr'>, { facts, now }: StageInput): Facts => ({
   amr: withMfa([...(facts.amr ?? []), ...amr]),
   factors: [...new Set([...(facts.factors ?? []), type])],
+  factor_spared: false,
   auth_time: Math.floor(now.getTime() / 1_000),
 })
 
 /** Absent before the stage has asked. */
 const keptOf = ({ kept }: StageInput): Kept | undefined => (Array.isArray(kept.types) ? (kept as unknown as Kept) : undefined)
+
+/**
+ * Which device may be known here. It stands for a factor beside a password that was proven right now, and only where nobody wishes for more: for a
+ * client that asks what a sign-in is worth, or a policy, it would be worth nothing (RFC 8176, RFC 9470).
+ */
+const rememberingOf = ({ context, facts, request }: StageInput) => {
+  const { remember_device: ttl, acr_values, required_factors } = context
+  const { user_id, amr = [], from_session } = facts
+  if (ttl === undefined || acr_values?.length || required_factors || from_session !== undefined) return undefined
+  if (user_id === undefined || !amr.includes('pwd')) return undefined
+  return { token: request.device ?? '', user_id, issuer: request.authServer.issuerUrl, ttl }
+}
+
+const withTick = (kept: Kept | undefined, { remember }: Answer): Kept | undefined =>
+  kept?.remember ? { ...kept, remember: { ticked: remember === true || remember === 'true' } } : kept
 
 const prove = async (
   deps: FlowDeps,
@@ -167,10 +190,15 @@ const mail = async (deps: FlowDeps, { request, now }: StageInput, user: User): P
 /** `a…@example.com`: enough for its owner to know which one. */
 export const masked = (address: string): string => address.replace(/^(.)[^@]*/, '$1…')
 
-const askWith = ({ types, passkey, email }: Kept, mistake?: string): Ask => {
+const askWith = ({ types, passkey, email, remember }: Kept, mistake?: string): Ask => {
   const takesCode = types.some((type) => type !== 'webauthn' && (type !== 'email' || email))
   return {
-    fields: takesCode ? [{ name: 'code', type: 'text', required: passkey === undefined, autocomplete: 'one-time-code' }] : [],
+    fields: [
+      ...(takesCode ? [{ name: 'code', type: 'text', required: passkey === undefined, autocomplete: 'one-time-code' } as const] : []),
+      ...(remember
+        ? [{ name: 'remember', type: 'checkbox', required: false, ...(remember.ticked ? { checked: true } : {}) } as const]
+        : []),
+    ],
     mistakes: mistake ? [{ field: 'code', detail: mistake }] : [],
     more: {
       ...(passkey ? { passkey: passkey.options as Record<string, unknown> } : {}),

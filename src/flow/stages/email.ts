@@ -5,6 +5,7 @@
 
 import { canSend } from '#/identity/mail.ts'
 import { queueRecovery } from '#/identity/recovery.ts'
+import { forgetDevicesOf } from '#/identity/remembered_devices.ts'
 import { findUser } from '#/identity/users.ts'
 import { parseDuration } from '#/lib/clock.ts'
 import { sha256 } from '#/lib/crypto.ts'
@@ -39,6 +40,8 @@ export const email: Stage = {
     // The address must be theirs still.
     if (!consumed || !user?.active || user.serviceAccount || user.email !== consumed.email || !user.emailVerified)
       return { kind: 'denied', reason: 'link_invalid' }
+    // Whoever recovers an account may have lost a device.
+    await forgetDevicesOf(deps.db, user.id)
     return { kind: 'passed', facts: { user_id: user.id, username: user.username, proven_email: consumed.email } }
   },
   foresee: async (deps, input, { user }) => {

@@ -1,16 +1,18 @@
+import { rememberDevice } from '#/identity/remembered_devices.ts'
 import { createSession, endSession, findSession } from '#/identity/sessions.ts'
 import type { StageSettings } from '#/kinds/flow_stages.ts'
 import { parseDuration } from '#/lib/clock.ts'
 import { type Acr, acrOf, withMfa } from '#/policy/acr.ts'
-import type { Facts, Stage } from '../stage.ts'
+import type { Facts, FlowDeps, Stage, StageInput } from '../stage.ts'
 
 /**
  * Makes the session. Asks nothing; a person whom no earlier stage has found is refused. A session that the browser had ends when it was
  * someone else's; one of the same person goes on under a new token, so that what hangs on it stays.
  */
 export const user_login: Stage = {
-  challenge: async (deps, { facts, settings, request, now }) => {
-    const { user_id, username, factors, auth_time } = facts
+  challenge: async (deps, input) => {
+    const { facts, settings, request, now } = input
+    const { user_id, username, factors, factor_spared: factorSpared, auth_time } = facts
     if (!user_id || !username) return { kind: 'denied', reason: 'access_denied' }
     const { authServer, network, requestId, userAgent } = request
     const found = request.session ? await findSession(deps.db, request.session, now) : undefined
@@ -25,13 +27,29 @@ export const user_login: Stage = {
     const renews = isSamePerson ? before.uid : undefined
     const session = await createSession(
       deps.db,
-      { user_id, username, amr, acr, factors, issuer: authServer.issuerUrl, userAgent, network, requestId, ttl, renews, auth_time },
+      {
+        user_id,
+        username,
+        amr,
+        acr,
+        factors,
+        factorSpared,
+        issuer: authServer.issuerUrl,
+        userAgent,
+        network,
+        requestId,
+        ttl,
+        renews,
+        auth_time,
+      },
       now,
     )
+    const { token, expiresAt } = session
+    const device = await remembered(deps, input)
     return {
       kind: 'passed',
       facts: { amr, acr, session_uid: session.uid },
-      session: { kind: 'began', token: session.token, expiresAt: session.expiresAt },
+      session: { kind: 'began', token, expiresAt, ...(device ? { device } : {}) },
     }
   },
   foresee: async (_, { facts }) =>
@@ -41,4 +59,14 @@ export const user_login: Stage = {
 const worthOf = ({ amr: proven = [] }: Facts): { amr: string[]; acr: Acr } => {
   const amr = withMfa(proven)
   return { amr, acr: acrOf(amr) }
+}
+
+/** Undefined unless the person has asked for it, where it may be. */
+const remembered = async ({ db }: FlowDeps, { facts, context, request, now }: StageInput) => {
+  const { user_id, username, remember_device: factor } = facts
+  const { remember_device: ttl } = context
+  if (user_id === undefined || username === undefined || factor === undefined || ttl === undefined) return undefined
+  const { authServer, network, requestId, userAgent } = request
+  const change = { actor: username, network, requestId }
+  return rememberDevice(db, { user_id, username, issuer: authServer.issuerUrl, factor, userAgent, ttl }, change, now)
 }

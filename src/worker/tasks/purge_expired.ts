@@ -18,6 +18,7 @@ import { purgeReplays } from '#/model/oidc_replays.ts'
 import { purgePushedRequests } from '#/model/pushed_authorization_requests.ts'
 import { purgeRefreshTokens } from '#/model/refresh_tokens.ts'
 import { purgeRegisteredClients } from '#/model/registered_clients.ts'
+import { purgeRememberedDevices } from '#/model/remembered_devices.ts'
 import { purgeRevokedTokens } from '#/model/revoked_tokens.ts'
 import { purgeSessions } from '#/model/sessions.ts'
 import { purgeSigningKeys } from '#/model/signing_keys.ts'
@@ -55,6 +56,7 @@ const purges: Record<string, Purge> = {
   email_changes: purgeEmailChanges,
   failed_sign_ins: (db, now, rows) => purgeFailedSignIns(db, rows, lockOutSince(now)),
   network_reputations: (db, now, rows) => purgeReputations(db, forgottenSince(now), rows),
+  remembered_devices: purgeRememberedDevices,
   sessions: purgeSessions,
   api_tokens: purgeApiTokens,
   invitations: purgeInvitations,
