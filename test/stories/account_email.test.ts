@@ -176,9 +176,9 @@ describe('the e-mail address in the portal', () => {
        where user_id = (select user_id from users where username = 'ida')`)
     const stale = await visitor.open('/account/email')
     assert.ok(formWith(stale, 'email') < 0, 'it leads to a sign-in first')
-    assert.match(stale.html, /href="\/flow\/authentication\?next=%2Faccount%2Femail"/)
+    assert.match(stale.html, /href="\/flow\/authentication\?acr_values=2fa&amp;next=%2Faccount%2Femail"/)
     const late = await post({ ...fields, email: 'ida@new.example' }, signet.issuer)
-    assert.deepEqual([late.status, late.headers.get('location')], [303, '/flow/authentication?next=%2Faccount%2Femail'])
+    assert.deepEqual([late.status, late.headers.get('location')], [303, '/flow/authentication?acr_values=2fa&next=%2Faccount%2Femail'])
   })
 
   test('mails are so many, then a page that says when to come back', async () => {
