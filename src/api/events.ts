@@ -9,7 +9,7 @@ const time = z.iso
   .datetime({ offset: true, error: 'wants a time such as 2030-01-31T12:00:00Z (RFC 3339)' })
   .refine((text) => !Number.isNaN(Date.parse(text)), 'is no time')
 
-const eventSchema = z.strictObject({
+export const eventSchema = z.strictObject({
   id: z.uuid(),
   time: z.iso.datetime(),
   action: z.string().describe('Dotted: `user.created`.'),
@@ -23,7 +23,7 @@ const eventSchema = z.strictObject({
   data: z.record(z.string(), z.unknown()).nullable(),
 })
 
-const shown = (row: EventRow) => ({
+export const shownEvent = (row: EventRow) => ({
   id: row.event_id,
   time: row.time,
   action: row.action,
@@ -63,7 +63,7 @@ export const events = ({ db }: ApiDeps): Endpoint[] => [
         after: at === undefined || event_id === undefined ? undefined : { time: new Date(at), event_id },
         limit: limit + 1,
       })
-      return { body: pageOf(rows, limit, (row) => [row.time.toISOString(), row.event_id], shown) }
+      return { body: pageOf(rows, limit, (row) => [row.time.toISOString(), row.event_id], shownEvent) }
     },
   }),
 ]

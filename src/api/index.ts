@@ -7,6 +7,7 @@ import type { ApiDeps } from './deps.ts'
 import { addEndpoint, type Endpoint } from './endpoint.ts'
 import { events } from './events.ts'
 import { exporting } from './export.ts'
+import { flow_attempts } from './flow_attempts.ts'
 import { flow_trial } from './flow_trial.ts'
 import { groups } from './groups.ts'
 import { invitations } from './invitations.ts'
@@ -21,9 +22,20 @@ export type { ApiDeps } from './deps.ts'
 
 /** Every endpoint, in the order in which the reference shows them. What has an address of its own stands before `resources`. */
 export const endpoints = (deps: ApiDeps): Endpoint[] => {
-  const all = [apply, exporting, resources, client_credentials, users, me, groups, invitations, flow_trial, tokens, events].flatMap(
-    (group) => group(deps),
-  )
+  const all = [
+    apply,
+    exporting,
+    resources,
+    client_credentials,
+    users,
+    me,
+    groups,
+    invitations,
+    flow_trial,
+    flow_attempts,
+    tokens,
+    events,
+  ].flatMap((group) => group(deps))
   return [...all, ...openapi(all)]
 }
 

@@ -32,6 +32,8 @@ export interface NewAttempt {
   authServer: AuthServerRef
   /** The request's Cookie header. */
   cookies: string | undefined
+  /** Where it is begun, for administrators. */
+  from?: { network: string; userAgent: string | undefined }
 }
 
 /** Facts of someone who is signed in and lacks only a factor: asked for that alone, on that very session. */
@@ -101,7 +103,11 @@ export const beginAttempt = async (deps: AttemptDeps, begun: NewAttempt, now: Da
     }),
   }
   const expires_at = new Date(now.getTime() + flow.attemptTtlMs)
-  await insertFlowAttempt(deps.db, { ...row, browser_hash: sha256(browser), issuer: authServer.issuerUrl, expires_at }, now)
+  await insertFlowAttempt(
+    deps.db,
+    { ...row, browser_hash: sha256(browser), issuer: authServer.issuerUrl, ...originOf(begun), expires_at },
+    now,
+  )
   return {
     attempt,
     browser,
@@ -110,6 +116,13 @@ export const beginAttempt = async (deps: AttemptDeps, begun: NewAttempt, now: Da
     row,
   }
 }
+
+const userAgentLength = 400
+
+const originOf = ({ from }: NewAttempt) => ({
+  network: from?.network ?? null,
+  user_agent: from?.userAgent === undefined ? null : withoutControlCharacters(from.userAgent).slice(0, userAgentLength).toWellFormed(),
+})
 
 export const attemptLocation = ({ pathPrefix }: AuthServerRef, flow: string, attempt: string): string =>
   `${pathPrefix}/flow/${flow}?attempt=${attempt}`

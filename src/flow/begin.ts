@@ -26,7 +26,11 @@ export const beginByAddress = async (
   const context: Context = flow.designation === 'authentication' ? contextOf(deps, { flow, query, authServer }, session) : {}
   const next = single(query, 'next') ?? (flow.designation === 'stage_configuration' ? `${authServer.pathPrefix}/account/factors` : '')
   const link = single(query, 'token') ?? single(query, 'invitation')
-  const begun = await beginAttempt(deps, { flow: flow.name, next, context, facts, token: link?.slice(0, 200), authServer, cookies }, now)
+  const begun = await beginAttempt(
+    deps,
+    { flow: flow.name, next, context, facts, token: link?.slice(0, 200), authServer, cookies, from: request },
+    now,
+  )
   return { kind: 'begun', begun }
 }
 

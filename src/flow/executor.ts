@@ -12,7 +12,7 @@ import { findSession } from '#/identity/sessions.ts'
 import { sha256 } from '#/lib/crypto.ts'
 import type { AuthServerRef } from '#/lib/http.ts'
 import { Problem } from '#/lib/problem.ts'
-import { type FlowAttempt, findFlowAttempt, keepInFlowAttempt, moveFlowAttempt } from '#/model/flow_attempts.ts'
+import { attemptIdOf, type FlowAttempt, findFlowAttempt, keepInFlowAttempt, moveFlowAttempt } from '#/model/flow_attempts.ts'
 import type { BegunAttempt } from './attempts.ts'
 import { turnOf } from './conditions.ts'
 import { type CompiledStage, type Flow, findFlow } from './flows.ts'
@@ -20,6 +20,7 @@ import { brokenConditionEvent, eventOf, type Happened } from './sign_in_events.t
 import type { Answer, Ask, Context, Facts, Failure, FlowDeps, FlowRequest, Outcome, SessionChange, Stage, StageInput } from './stage.ts'
 import { type StageName, stages } from './stages/index.ts'
 import { type Hidden, type HiddenState, openAttemptStates } from './state.ts'
+import { type Passage, withPassage } from './trail.ts'
 
 /** Where an attempt stands. */
 interface Position {
@@ -118,7 +119,7 @@ export const postAttempt = async (deps: FlowDeps, visit: Omit<Visit, 'attempt'> 
     await keep(turn, outcome.keep)
     return asking(turn, turn.row.stage_index, outcome.ask)
   }
-  if (outcome.kind !== 'failed') return move(turn, outcome)
+  if (outcome.kind !== 'failed') return move(turn, outcome, 'answered')
   await record(turn, { kind: 'failed', stage: name, reason: outcome.reason })
   const { ask, reason, retryAfter } = outcome
   // A field left empty is no refusal.
@@ -270,9 +271,9 @@ const nextStage = async ({ deps, flow, context, facts, request, now }: Turn, fro
 }
 
 /** With what a passed stage found out; what it kept is gone. */
-const withPassed = (turn: Turn, { facts, carry }: Extract<Outcome, { kind: 'passed' }>): Turn => {
+const withPassed = (turn: Turn, { facts, carry }: Extract<Outcome, { kind: 'passed' }>, trail: string): Turn => {
   const carried = carry ? { ...turn.hidden.carried, ...carry } : turn.hidden.carried
-  return { ...turn, facts: { ...turn.facts, ...facts }, hidden: carried ? { carried } : {} }
+  return { ...turn, facts: { ...turn.facts, ...facts, trail }, hidden: carried ? { carried } : {} }
 }
 
 const withKept = (turn: Turn, stage_index: number, values: Hidden | undefined): Turn =>
@@ -290,10 +291,15 @@ interface Way {
   stop: Exclude<Outcome, { kind: 'passed' }> | { kind: 'end' } | { kind: 'broken'; reason: string } | undefined
 }
 
-const after = (way: Way, outcome: Outcome): Way =>
-  outcome.kind === 'passed'
-    ? { ...way, turn: withPassed(way.turn, outcome), session: outcome.session ?? way.session }
-    : { ...way, stop: outcome }
+const after = (way: Way, outcome: Outcome, passage: Passage = 'passed'): Way => {
+  if (outcome.kind !== 'passed') return { ...way, stop: outcome }
+  const { turn, stage_index, session } = way
+  return {
+    ...way,
+    turn: withPassed(turn, outcome, withPassage(turn.facts.trail, stage_index, passage)),
+    session: outcome.session ?? session,
+  }
+}
 
 /** On through the stages that are `ours` to run. */
 const follow = async (begun: Way, ours: (stage: Stage) => boolean): Promise<Way> => {
@@ -316,10 +322,10 @@ const follow = async (begun: Way, ours: (stage: Stage) => boolean): Promise<Way>
 const asks = (stage: Stage): boolean => stage.answer !== undefined
 
 /** From a stage that is judged to the next that asks, or to the end. */
-const move = async (turn: Turn, judged: Judged): Promise<Step> => {
+const move = async (turn: Turn, judged: Judged, passage?: Passage): Promise<Step> => {
   const { stage_index } = turn.row
   const here: Way = { turn, session: undefined, stage_index, from: stage_index + 1, stop: undefined }
-  const begun: Way = judged.kind === 'entered' ? { ...here, from: 0 } : after(here, judged)
+  const begun: Way = judged.kind === 'entered' ? { ...here, from: 0 } : after(here, judged, passage)
   // No transaction stays open for what is merely looked up.
   const way = await follow(begun, asks)
   if (way.stop?.kind === 'ask') return askNext(way, way.stop)
@@ -346,7 +352,8 @@ const end = async ({ turn, session, stage_index, stop }: Way): Promise<Step> => 
   }
   const reason = stop?.kind === 'denied' ? stop.reason : stop?.kind === 'broken' ? 'configuration_error' : 'access_denied'
   await moveTo(over, { state: 'denied', stage_index, reason })
-  if (stop?.kind === 'broken') await recordEvent(deps.db, brokenConditionEvent(flow, stage_index, stop.reason), now)
+  if (stop?.kind === 'broken')
+    await recordEvent(deps.db, brokenConditionEvent({ attempt: attemptIdOf(over.row), flow }, stage_index, stop.reason), now)
   await record(over, { kind: 'denied', reason })
   return { ...position(over), kind: 'deny', reason }
 }
@@ -363,14 +370,15 @@ const moveTo = async (turn: Turn, to: { state: FlowAttempt['state']; stage_index
 const restart = async (turn: Turn): Promise<Step> => {
   const { flow, row } = turn
   const { token } = turn.hidden.carried ?? {}
-  const fresh: Turn = { ...turn, facts: isForSignedIn(flow) ? turn.facts : {}, hidden: token === undefined ? {} : { carried: { token } } }
+  const { trail: _, ...known } = turn.facts
+  const fresh: Turn = { ...turn, facts: isForSignedIn(flow) ? known : {}, hidden: token === undefined ? {} : { carried: { token } } }
   const way = await follow({ turn: fresh, session: undefined, stage_index: 0, from: 0, stop: undefined }, asks)
   if (way.stop?.kind !== 'ask') throw new AttemptOver('the flow cannot be started over', row)
   return askNext(way, way.stop)
 }
 
-const record = async ({ deps, flow, facts, context, request, now }: Turn, happened: Happened): Promise<void> => {
-  const event = eventOf(happened, { flow, facts, context, request })
+const record = async ({ deps, flow, row, facts, context, request, now }: Turn, happened: Happened): Promise<void> => {
+  const event = eventOf(happened, { attempt: attemptIdOf(row), flow, facts, context, request })
   if (event) await recordEvent(deps.db, event, now)
   // Wrong answers and sign-ins are what a network is judged by.
   if (happened.kind === 'failed' && happened.reason === 'InvalidCredentials') await countOutcome(deps.db, request.network, 'failure', now)

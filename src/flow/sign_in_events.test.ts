@@ -30,7 +30,7 @@ const rows: [string, Happened, string | undefined][] = [
 for (const [name, happened, action] of rows)
   test(`${name} ${JSON.stringify(happened)} is ${action ?? 'no event'}`, () => {
     const flow = findFlow(noResources, authServer, name) ?? assert.fail()
-    const event = eventOf(happened, { flow, facts, context: { client: { client_id: 'wiki', name: 'Wiki' } }, request })
+    const event = eventOf(happened, { attempt: 'a1', flow, facts, context: { client: { client_id: 'wiki', name: 'Wiki' } }, request })
     assert.equal(event?.action, action)
     if (event) assert.deepEqual([event.actor, event.client, event.network, event.requestId], ['ann', 'wiki', '192.0.2.1', 'r-1'])
     assert.doesNotMatch(JSON.stringify(event ?? {}), /"(session|browser)"/)
@@ -40,7 +40,7 @@ test('signing out of nothing is no event', () =>
   assert.equal(
     eventOf(
       { kind: 'passed' },
-      { flow: findFlow(noResources, authServer, 'invalidation') ?? assert.fail(), facts: {}, context: {}, request },
+      { attempt: 'a1', flow: findFlow(noResources, authServer, 'invalidation') ?? assert.fail(), facts: {}, context: {}, request },
     ),
     undefined,
   ))

@@ -7,6 +7,8 @@ import type { StageName } from './stages/index.ts'
 export type Happened = { kind: 'passed' } | { kind: 'denied'; reason: string } | { kind: 'failed'; stage: StageName; reason: Failure }
 
 interface Where {
+  /** As administrators know it. */
+  attempt: string
   flow: Flow
   facts: Facts
   context: Context
@@ -14,7 +16,7 @@ interface Where {
 }
 
 /** Undefined for what nobody asks about later. */
-export const eventOf = (happened: Happened, { flow, facts, context, request }: Where): NewEvent | undefined => {
+export const eventOf = (happened: Happened, { attempt, flow, facts, context, request }: Where): NewEvent | undefined => {
   const action = actionOf(happened, flow, facts)
   if (!action) return undefined
   const person = facts.username ?? context.user?.name
@@ -28,6 +30,7 @@ export const eventOf = (happened: Happened, { flow, facts, context, request }: W
     requestId: request.requestId,
     data: {
       flow: flow.name,
+      attempt,
       ...(happened.kind === 'passed' ? { amr: facts.amr } : { reason: happened.reason }),
       ...(happened.kind === 'failed' ? { stage: happened.stage } : {}),
     },
@@ -37,13 +40,18 @@ export const eventOf = (happened: Happened, { flow, facts, context, request }: W
 export const conditionField = (stage_index: number): string => `spec.stages[${stage_index}].when`
 
 /** A `when` that could not be evaluated: the attempt was refused for it. */
-export const brokenConditionEvent = (flow: Flow, stage_index: number, reason: string): NewEvent => ({
+export const brokenConditionEvent = (
+  { attempt, flow }: Pick<Where, 'attempt' | 'flow'>,
+  stage_index: number,
+  reason: string,
+): NewEvent => ({
   action: 'configuration.error',
   severity: 'error',
   actor: 'flow',
   target: { kind: 'Flow', name: flow.name },
   data: {
     flow: flow.name,
+    attempt,
     stage: flow.stages[stage_index]?.stage,
     field: conditionField(stage_index),
     reason: reason.slice(0, 300),

@@ -55,6 +55,8 @@ export interface Facts {
   invitation?: { email?: string; name?: string; locale?: string; groups?: string[] }
   /** `terms` accepted, by version. */
   accepted_terms?: string
+  /** What became of each stage so far (`trail.ts`), for administrators. */
+  trail?: string
   /** What the person agreed to in the consent stage, as the context asked for it. */
   consent?: { scopes: string[]; claims: string[]; resources: Record<string, string[]> }
 }

@@ -13,7 +13,7 @@ const ruledKind = z
 export const roleRule = z.strictObject({
   kinds: distinct(ruledKind, 100)
     .min(1)
-    .describe('Kinds by plural (authclients), other things (users, sessions, credentials, events, tokens, tasks), or *.'),
+    .describe('Kinds by plural (authclients), other things (users, sessions, credentials, events, tokens, tasks, flow-attempts), or *.'),
   namespaces: distinct(z.union([namespaceName, z.literal('*')]), 1_000)
     .min(1)
     .default(['*'])

@@ -75,6 +75,27 @@ export const listEvents = (db: Db, filter: EventFilter): Promise<EventRow[]> => 
          limit ${limit}`)
 }
 
+export interface AttemptEvents {
+  /** Since the attempt began. */
+  since: Date
+  attempt: string
+  /** Names under which the person may stand there. */
+  users: string[]
+  flow: string
+  limit: number
+}
+
+/** Those of one attempt of a flow, in order: found by whom they tell of, or by the flow that failed. */
+export const listEventsOfAttempt = (db: Db, { since, attempt, users, flow, limit }: AttemptEvents): Promise<EventRow[]> =>
+  db.any<EventRow>(sql`
+    select event_id, time, action, severity, actor, target_kind, target_name, client, network, request_id, changes, data
+      from events
+     where time >= ${since}
+       and ((target_kind = 'User' and target_name = any(${users})) or (target_kind = 'Flow' and target_name = ${flow}))
+       and data->>'attempt' = ${attempt}
+     order by time, event_id
+     limit ${limit}`)
+
 /** Makes the partitions of this month and of `months` after it; answers how many were missing. */
 export const createEventPartitions = async (db: Db, now: Date, months = 3): Promise<number> =>
   (await db.one<{ made: number }>(sql`select create_event_partitions(${now.toISOString().slice(0, 10)}::date, ${months}::integer) as made`))

@@ -1,4 +1,4 @@
-import { type Db, sql } from '#/lib/sql.ts'
+import { type Db, plannedAnew, sql } from '#/lib/sql.ts'
 
 export interface FlowAttempt {
   attempt_hash: Buffer
@@ -19,15 +19,19 @@ export interface FlowAttempt {
 export interface NewFlowAttempt extends Omit<FlowAttempt, 'state' | 'reason' | 'stage_index' | 'version'> {
   browser_hash: Buffer
   issuer: string
+  network: string | null
+  user_agent: string | null
   expires_at: Date
 }
 
 /** At its first stage, in version 0. */
 export const insertFlowAttempt = (db: Db, attempt: NewFlowAttempt, now: Date): Promise<number> =>
   db.run(sql`
-  insert into flow_attempts (attempt_hash, browser_hash, issuer, flow_name, reference, next, context, facts, sealed_state, signature, created_at, expires_at)
+  insert into flow_attempts (attempt_hash, browser_hash, issuer, flow_name, reference, next, context, facts, sealed_state, signature,
+                             network, user_agent, created_at, expires_at)
   values (${attempt.attempt_hash}, ${attempt.browser_hash}, ${attempt.issuer}, ${attempt.flow_name}, ${attempt.reference},
-          ${attempt.next}, ${JSON.stringify(attempt.context)}, ${JSON.stringify(attempt.facts)}, ${attempt.sealed_state}, ${attempt.signature}, ${now}, ${attempt.expires_at})`)
+          ${attempt.next}, ${JSON.stringify(attempt.context)}, ${JSON.stringify(attempt.facts)}, ${attempt.sealed_state}, ${attempt.signature},
+          ${attempt.network}, ${attempt.user_agent}, ${now}, ${attempt.expires_at})`)
 
 /** Of that browser and issuer only: to anyone else it is as if it were not there. */
 export const findFlowAttempt = (
@@ -105,6 +109,78 @@ export const keepInFlowAttempt = (
    where attempt_hash = ${attempt_hash}
      and version = ${version}
      and state = 'running'`)
+
+/** As an administrator looks at it. */
+export interface InspectedFlowAttempt extends Omit<FlowAttempt, 'reference' | 'next'> {
+  issuer: string
+  network: string | null
+  user_agent: string | null
+  created_at: Date
+  expires_at: Date
+}
+
+const idBytes = 16
+
+/** What names an attempt to administrators: half of its hash, from which nobody gets to the attempt's own id, with which it is continued. */
+export const attemptIdOf = ({ attempt_hash }: { attempt_hash: Buffer }): string => attempt_hash.subarray(0, idBytes).toString('hex')
+
+/** Undefined when there is none, or it has expired. `id`: 32 hexadecimal digits. */
+export const findFlowAttemptById = (db: Db, id: string, now: Date): Promise<InspectedFlowAttempt | undefined> => {
+  const [first, last] = [0, 255].map((byte) => Buffer.concat([Buffer.from(id, 'hex'), Buffer.alloc(32 - idBytes, byte)]))
+  return db.maybeOne(sql`
+  select attempt_hash, flow_name, state, reason, stage_index, version, context, facts, sealed_state, signature,
+         issuer, network, user_agent, created_at, expires_at
+    from flow_attempts
+   where attempt_hash between ${first} and ${last}
+     and expires_at > ${now}`)
+}
+
+export interface FlowAttemptFilter {
+  state: FlowAttempt['state'] | undefined
+  flow_name: string | undefined
+  /** Whoever typed this name, in lower case, or is this person. */
+  user: { name: string; user_id: string | undefined } | undefined
+  /** Older than this one. */
+  after: { created_at: Date; id: string } | undefined
+  /** So many are looked at. */
+  steps: number
+  limit: number
+}
+
+/**
+ * The newest first, of the next `steps` that have not expired. One row at least, which says how far it came (`walked_at` and `walked_to`, null
+ * at the end of the table); the others beside it have an attempt.
+ */
+export const walkFlowAttempts = (db: Db, { state, flow_name, user, after, steps, limit }: FlowAttemptFilter, now: Date) =>
+  db.any<{ walked_at: Date | null; walked_to: Buffer | null } & (InspectedFlowAttempt | { attempt_hash: null })>(
+    plannedAnew(sql`
+  with walked as materialized (
+    select attempt_hash, flow_name, state, reason, stage_index, version, context, facts, sealed_state, signature,
+           issuer, network, user_agent, created_at, expires_at
+      from flow_attempts
+     where expires_at > ${now}
+       and (${after?.created_at ?? null}::timestamptz is null
+            or (created_at, attempt_hash) < (${after?.created_at ?? null}::timestamptz, ${after ? Buffer.from(after.id, 'hex') : null}::bytea))
+     order by created_at desc, attempt_hash desc
+     limit ${steps}
+  ), page as (
+    select *
+      from walked
+     where (${state ?? null}::text is null or state = ${state ?? null})
+       and (${flow_name ?? null}::text is null or flow_name = ${flow_name ?? null})
+       and (${user?.name ?? null}::text is null
+            or lower(facts->>'username') = ${user?.name ?? null}
+            or coalesce(facts->>'user_id', context->'user'->>'user_id') = ${user?.user_id ?? null})
+     order by created_at desc, attempt_hash desc
+     limit ${limit}
+  )
+  select last.created_at as walked_at, last.attempt_hash as walked_to, page.*
+    from (select 1) as always
+    left join (select created_at, attempt_hash from walked order by created_at, attempt_hash limit 1) as last
+           on (select count(*) from walked) = ${steps}
+    left join page on true
+   order by page.created_at desc, page.attempt_hash desc`),
+  )
 
 /** Removes at most `limit` expired ones; answers how many. */
 export const purgeFlowAttempts = (db: Db, limit: number, now: Date): Promise<number> =>

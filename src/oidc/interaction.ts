@@ -201,7 +201,7 @@ const broken = async ({ deps, request }: Visit, flow: string, reason: string): P
 
 const ask = async (visit: Visit, flow: string, context: Context, facts: Facts = {}): Promise<Step> => {
   const { deps, interaction, client, request } = visit
-  const { authServer } = getCaller(request)
+  const { authServer, network } = getCaller(request)
   if (!findFlow(deps.snapshot, authServer, flow)) return await broken(visit, flow, 'there is no such flow')
   const { ui_locales } = interaction.params
   const begun = await beginAttempt(
@@ -218,6 +218,7 @@ const ask = async (visit: Visit, flow: string, context: Context, facts: Facts = 
       },
       authServer,
       cookies: request.headers.cookie,
+      from: { network, userAgent: request.headers['user-agent'] },
     },
     deps.clock(),
   )

@@ -11,7 +11,18 @@ import type { verbs } from '#/kinds/role.ts'
 export type Verb = (typeof verbs)[number]
 
 /** What rights are given on beside the kinds. They belong to no namespace, so only a rule for all namespaces (`*`) reaches them. */
-export const things = ['sessions', 'credentials', 'consents', 'events', 'tokens', 'tasks', 'schedules', 'invitations', 'media'] as const
+export const things = [
+  'sessions',
+  'credentials',
+  'consents',
+  'events',
+  'tokens',
+  'tasks',
+  'schedules',
+  'invitations',
+  'flow-attempts',
+  'media',
+] as const
 
 export interface Rule {
   /** Kind (`AuthClient`), plural (`authclients`), one of `things`, or `*`. */
