@@ -8,7 +8,7 @@ import type { JsonSchema, OpenApi, Operation } from './openapi_document.ts'
 let api: Api
 let document: OpenApi
 before(async () => {
-  api = await open()
+  api = await open({ env: { SIGNET_SMTP_URL: 'smtp://127.0.0.1:1', SIGNET_MAIL_FROM: 'signet@example.org' } })
   document = (await api.call<OpenApi>('GET', '/api/openapi.json', undefined, { token: null })).body
 })
 after(() => api.close())
