@@ -8,7 +8,7 @@
 import { recordEvent } from '#/events/record.ts'
 import { canSend } from '#/identity/mail.ts'
 import { countOutcome } from '#/identity/reputation.ts'
-import { findSession } from '#/identity/sessions.ts'
+import { findSession, isFresh } from '#/identity/sessions.ts'
 import { sha256 } from '#/lib/crypto.ts'
 import type { AuthServerRef } from '#/lib/http.ts'
 import { Problem } from '#/lib/problem.ts'
@@ -132,6 +132,9 @@ export const postAttempt = async (deps: FlowDeps, visit: Omit<Visit, 'attempt'> 
 /** Flows that change what a person has: for whoever is signed in, and only for them. */
 export const isForSignedIn = ({ designation }: Flow): boolean => designation === 'stage_configuration' || designation === 'unenrollment'
 
+/** For what a person does between the beginning and the end, such as to find their phone. */
+const setUpMs = 5 * 60_000
+
 const load = async (deps: FlowDeps, visit: Visit): Promise<Turn> => {
   const { flow, attempt, request, now } = visit
   const attempt_hash = sha256(attempt)
@@ -145,10 +148,16 @@ const load = async (deps: FlowDeps, visit: Visit): Promise<Turn> => {
     throw new AttemptOver('there is no such attempt in this browser, or it has expired')
   if (row.state !== 'running') throw new AttemptOver('the attempt is over', row)
   const facts = row.facts as Facts
+  // Back to who began it, where that is not the person: there it begins anew.
+  const known = row.reference === null ? undefined : ({ ...row, state: 'denied' } as const)
+  if (row.is_of_other_password) throw new AttemptOver('the password was changed meanwhile', known)
   const hangsOnSession = isForSignedIn(flow) || facts.from_session !== undefined
-  if (hangsOnSession && !(await isStillSignedIn(deps, request, facts, now)))
-    // Back to who began it, where that is not the person: there it begins anew.
-    throw new AttemptOver('the session has changed', row.reference === null ? row : { ...row, state: 'denied' })
+  if (hangsOnSession) {
+    const session = await findOwnSession(deps, request, facts, now)
+    if (!session) throw new AttemptOver('the session has changed', known ?? row)
+    // It was fresh when it began.
+    if (isForSignedIn(flow) && !isFresh(session, now, setUpMs)) throw new AttemptOver('the sign-in is too long ago', known)
+  }
   return turnOn(deps, visit, row)
 }
 
@@ -173,10 +182,11 @@ const enter = async (turn: Turn): Promise<Judged | undefined> => {
   return { kind: 'entered' }
 }
 
-const isStillSignedIn = async ({ db }: FlowDeps, { session: token, authServer }: FlowRequest, facts: Facts, now: Date) => {
+/** The session that the attempt hangs on, while this browser has it. */
+const findOwnSession = async ({ db }: FlowDeps, { session: token, authServer }: FlowRequest, facts: Facts, now: Date) => {
   const session = token === undefined ? undefined : await findSession(db, token, now)
-  if (!session || session.issuer !== authServer.issuerUrl || session.user.id !== facts.user_id) return false
-  return facts.from_session === undefined || facts.from_session === session.uid
+  if (!session || session.issuer !== authServer.issuerUrl || session.user.id !== facts.user_id) return undefined
+  return facts.from_session === undefined || facts.from_session === session.uid ? session : undefined
 }
 
 const current = ({ flow, row }: Turn): { name: StageName; stage: Stage; onRefusal: CompiledStage['onRefusal'] } => {

@@ -44,6 +44,8 @@ export interface Facts {
   remember_device?: FactorType
   /** Seconds since 1970: when a factor was last proven. */
   auth_time?: number
+  /** Of the password that was proven, or that a link takes the place of: with any other one the attempt does not go on. */
+  password_version?: number
   /** `sessions.uid` of the session that user_login made. */
   session_uid?: string
   /** `sessions.uid` of the session that the facts were taken from: they hold as long as this browser has it. */

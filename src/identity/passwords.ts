@@ -75,15 +75,20 @@ const writePassword = (db: Db, user_id: string, hash: string, { keep, ...change 
     await endSessionsOf(tx, user_id, change, now, change.keepSession)
   })
 
+/** `passwordVersion`: another one as soon as the password is another one. */
+export type PasswordHolder = Pick<User, 'id' | 'username'> & { passwordVersion: number }
+
+const versionOf = ({ changed_at }: { changed_at: Date | null }): number => changed_at?.getTime() ?? 0
+
+/** Of the password that someone has now, or of having none. */
+export const findPasswordVersion = async (db: Db, user_id: string): Promise<number> =>
+  versionOf((await findPassword(db, user_id)) ?? { changed_at: null })
+
 /**
  * The user whose password this is. Undefined for a wrong password, an unknown name, an inactive user, a service account and a user without
  * password alike, and each after the same time. A hash that is not ours of today is replaced. Throws Problem `unavailable` when too many sign in.
  */
-export const checkPassword = async (
-  { db, passwords }: PasswordDeps,
-  login: string,
-  plain: string,
-): Promise<Pick<User, 'id' | 'username'> | undefined> => {
+export const checkPassword = async ({ db, passwords }: PasswordDeps, login: string, plain: string): Promise<PasswordHolder | undefined> => {
   const keys = loginKeys(login)
   const found = keys && (await findLogin(db, keys.username_key, keys.email_key))
   const hash = found?.active && !found.service_account ? found.hash : null
@@ -94,7 +99,7 @@ export const checkPassword = async (
   const { ok, rehash } = await passwords.verify(hash, plain)
   if (!ok) return undefined
   if (rehash) await rehashPassword({ db, passwords }, found.user_id, hash, plain)
-  return { id: found.user_id, username: found.username }
+  return { id: found.user_id, username: found.username, passwordVersion: versionOf(found) }
 }
 
 /** To be called at the start: a failed sign-in takes as long as one with the dearest hash that is stored. */

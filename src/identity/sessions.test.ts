@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { sha256 } from '#/lib/crypto.ts'
 import { type Database, sql } from '#/lib/sql.ts'
+import { storePassword } from '#/model/passwords.ts'
 import { purgeSessions, storeSession } from '#/model/sessions.ts'
 import { type FreshDatabase, freshDatabase } from '../../test/support/database.ts'
 import { createSession, endSession, endSessionsOf, findSession, listSessions } from './sessions.ts'
@@ -150,4 +151,22 @@ test('expired sessions are purged in batches, several purgers share the work, li
   const counts = await Promise.all([purgeSessions(db, later(60), 10), purgeSessions(db, later(60), 10)])
   assert.equal(counts.reduce((sum, count) => sum + count, 0) + (await purgeSessions(db, later(60), 1_000)), 15)
   assert.ok(await findSession(db, live.token, later(60)))
+})
+
+test('no session begins with a password that was changed meanwhile', async () => {
+  const dora = await createUser(db, { username: 'dora' }, by, start)
+  const with_ = (passwordVersion: number) =>
+    createSession(
+      db,
+      { user_id: dora.id, username: 'dora', amr: ['pwd'], acr: '1fa', issuer: 'http://localhost:9000', passwordVersion },
+      start,
+    )
+  assert.ok(await with_(0), 'who has none has none still')
+  await storePassword(db, dora.id, 'a hash', later(1))
+  await assert.rejects(with_(0), { code: 'conflict' })
+  assert.ok(await with_(later(1).getTime()))
+  await storePassword(db, dora.id, 'another hash', later(2))
+  await assert.rejects(with_(later(1).getTime()), { code: 'conflict' })
+  const { count } = await db.one<{ count: number }>(sql`select count(*)::integer as count from sessions where user_id = ${dora.id}`)
+  assert.equal(count, 2)
 })

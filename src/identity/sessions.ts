@@ -3,6 +3,7 @@
  * which only the SHA-256 is stored. Its payload is what `oidc-provider` keeps of a session, so that the provider and we read the same row.
  */
 import { randomToken, sha256 } from '#/lib/crypto.ts'
+import { Problem } from '#/lib/problem.ts'
 import type { Db } from '#/lib/sql.ts'
 import type { FactorType } from '#/model/authenticators.ts'
 import {
@@ -50,6 +51,8 @@ export interface SessionToCreate {
   renews?: string | undefined
   /** Seconds since 1970 when a factor was last proven. Absent: now. */
   auth_time?: number | undefined
+  /** Of the password that was proven (`checkPassword`). */
+  passwordVersion?: number | undefined
 }
 
 /** A session that was just proven; `token` is shown here once, for the cookie. */
@@ -59,7 +62,7 @@ export interface NewSession {
   expiresAt: Date
 }
 
-/** Begins a session, with its event. Someone who signs in again has their old one renewed; another person's is to be ended: `endSession`. */
+/** Begins a session, with its event. Throws Problem `conflict` when the password that was proven is another one by now. Someone who signs in again has their old one renewed; another person's is to be ended: `endSession`. */
 export const createSession = (
   db: Db,
   {
@@ -76,6 +79,7 @@ export const createSession = (
     ttl = sessionSeconds,
     renews,
     auth_time,
+    passwordVersion,
   }: SessionToCreate,
   now: Date,
 ): Promise<NewSession> =>
@@ -100,7 +104,7 @@ export const createSession = (
       iat,
       exp: seconds(expiresAt),
     }
-    await storeSession(
+    const isStored = await storeSession(
       tx,
       {
         uid,
@@ -112,10 +116,12 @@ export const createSession = (
         network: network?.slice(0, networkLength) ?? null,
         proven_factors: [...factors],
         factor_spared: factorSpared,
+        ...(passwordVersion === undefined ? {} : { password_version: passwordVersion }),
         expires_at: expiresAt,
       },
       now,
     )
+    if (!isStored) throw new Problem('conflict', { detail: 'the password was changed meanwhile' })
     const change = { actor: username, network, requestId }
     await recordChange(
       tx,

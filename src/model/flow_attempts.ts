@@ -14,6 +14,8 @@ export interface FlowAttempt {
   facts: unknown
   sealed_state: Buffer | null
   signature: Buffer | null
+  /** Found again after the person's password became another one than the attempt knows of. */
+  is_of_other_password?: boolean
 }
 
 export interface NewFlowAttempt extends Omit<FlowAttempt, 'state' | 'reason' | 'stage_index' | 'version'> {
@@ -40,7 +42,12 @@ export const findFlowAttempt = (
   now: Date,
 ): Promise<FlowAttempt | undefined> =>
   db.maybeOne(sql`
-  select attempt_hash, flow_name, reference, next, state, reason, stage_index, version, context, facts, sealed_state, signature
+  select attempt_hash, flow_name, reference, next, state, reason, stage_index, version, context, facts, sealed_state, signature,
+         facts ? 'password_version'
+           and (facts ->> 'password_version')::numeric
+               <> coalesce((select floor(extract(epoch from p.changed_at) * 1000)
+                              from passwords p
+                             where p.user_id = (facts ->> 'user_id')::uuid), 0) as is_of_other_password
     from flow_attempts
    where attempt_hash = ${by.attempt_hash}
      and browser_hash = ${by.browser_hash}

@@ -18,12 +18,13 @@ export interface Login {
   service_account: boolean
   /** Null for who has no password. */
   hash: string | null
+  changed_at: Date | null
 }
 
 /** Who is meant by these keys, as `findUserRowByLogin` says, with their password: one statement, so that having one takes no more time. */
 export const findLogin = (db: Db, username_key: string, email_key: string) =>
   db.maybeOne<Login>(sql`
-    select u.user_id, u.username, u.active, u.service_account, p.hash
+    select u.user_id, u.username, u.active, u.service_account, p.hash, p.changed_at
       from users u
       left join passwords p on p.user_id = u.user_id
      where u.user_id = coalesce(

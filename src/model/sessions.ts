@@ -42,17 +42,26 @@ export interface SessionToStore {
   proven_factors?: string[]
   /** Absent: as it was. */
   factor_spared?: boolean
+  /** Of the password that must be the person's still: milliseconds since 1970 when it was set, 0 for none. Absent: any. */
+  password_version?: number
   expires_at: Date
 }
 
-/** Makes the session or, when its uid is there, gives it this token, payload and end; the token it had is worth nothing from then on. */
+/**
+ * Makes the session or, when its uid is there, gives it this token, payload and end; the token it had is worth nothing from then on. 0 when the password is
+ * another one.
+ */
 export const storeSession = (db: Db, session: SessionToStore, now: Date) =>
   db.run(sql`
     insert into sessions (uid, token_hash, user_id, issuer, payload, user_agent, network, proven_factors, factor_spared, created_at,
                           last_used_at, expires_at)
-    values (${session.uid}, ${session.token_hash}, ${session.user_id}, ${session.issuer}, ${JSON.stringify(session.payload)},
-            ${session.user_agent}, ${session.network}, ${session.proven_factors ?? []},
-            ${session.factor_spared ?? false}, ${now}, ${now}, ${session.expires_at})
+    select ${session.uid}::text, ${session.token_hash}::bytea, ${session.user_id}::uuid, ${session.issuer}::text,
+           ${JSON.stringify(session.payload)}::jsonb, ${session.user_agent}::text, ${session.network}::text,
+           ${session.proven_factors ?? []}::text[], ${session.factor_spared ?? false}::boolean, ${now}::timestamptz, ${now}::timestamptz,
+           ${session.expires_at}::timestamptz
+     where ${session.password_version}::bigint is null
+        or ${session.password_version}::bigint
+           = coalesce((select floor(extract(epoch from changed_at) * 1000) from passwords where user_id = ${session.user_id}::uuid), 0)
     on conflict (uid) do update
        set token_hash = excluded.token_hash,
            user_id = excluded.user_id,

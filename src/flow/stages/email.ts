@@ -4,6 +4,7 @@
  */
 
 import { canSend } from '#/identity/mail.ts'
+import { findPasswordVersion } from '#/identity/passwords.ts'
 import { queueRecovery } from '#/identity/recovery.ts'
 import { forgetDevicesOf } from '#/identity/remembered_devices.ts'
 import { findUser } from '#/identity/users.ts'
@@ -42,7 +43,8 @@ export const email: Stage = {
       return { kind: 'denied', reason: 'link_invalid' }
     // Whoever recovers an account may have lost a device.
     await forgetDevicesOf(deps.db, user.id)
-    return { kind: 'passed', facts: { user_id: user.id, username: user.username, proven_email: consumed.email } }
+    const password_version = await findPasswordVersion(deps.db, user.id)
+    return { kind: 'passed', facts: { user_id: user.id, username: user.username, proven_email: consumed.email, password_version } }
   },
   foresee: async (deps, input, { user }) => {
     if (isConfirmation(input)) return confirmation.foresee(deps, input)

@@ -31,7 +31,7 @@ export const password: Stage = {
     }
     const after = await findLockOut(deps.db, counted, input.now)
     if (after !== undefined) return lockedOut(ask('mistake.locked_out'), after)
-    return { kind: 'passed', facts: provenBy(user, input) }
+    return { kind: 'passed', facts: { ...provenBy(user, input), password_version: user.passwordVersion } }
   },
   foresee: async (deps, input, { user }) => {
     const outcome = foreseen(await password.challenge(deps, input), provenBy(user, input))

@@ -30,7 +30,7 @@ export const password_change: Stage = {
       if (error instanceof UnfitPassword) return wrong(passwordMistakes(error))
       throw error
     }
-    return { kind: 'passed', facts: provenBy(input) }
+    return { kind: 'passed', facts: { ...provenBy(input), password_version: input.now.getTime() } }
   },
   foresee: async (deps, input) => foreseen(await password_change.challenge(deps, input), provenBy(input)),
 }

@@ -12,7 +12,7 @@ import type { Facts, FlowDeps, Stage, StageInput } from '../stage.ts'
 export const user_login: Stage = {
   challenge: async (deps, input) => {
     const { facts, settings, request, now } = input
-    const { user_id, username, factors, factor_spared: factorSpared, auth_time } = facts
+    const { user_id, username, factors, factor_spared: factorSpared, password_version: passwordVersion, auth_time } = facts
     if (!user_id || !username) return { kind: 'denied', reason: 'access_denied' }
     const { authServer, network, requestId, userAgent } = request
     const found = request.session ? await findSession(deps.db, request.session, now) : undefined
@@ -41,6 +41,7 @@ export const user_login: Stage = {
         ttl,
         renews,
         auth_time,
+        passwordVersion,
       },
       now,
     )

@@ -31,7 +31,8 @@ export const user_write: Stage = {
     const hash = textIn(carried, 'password_hash')
     if (hash !== '') await storePassword(deps.db, user.id, hash, now)
     await acceptTerms(deps, input, user.id)
-    return { kind: 'passed', facts: madeWith(user, hash !== '', now) }
+    const made = madeWith(user, hash !== '', now)
+    return { kind: 'passed', facts: hash === '' ? made : { ...made, password_version: now.getTime() } }
   },
   foresee: async (_, { facts, carried, now }, { user }) => ({
     kind: 'passed',
