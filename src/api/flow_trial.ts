@@ -1,7 +1,6 @@
 import { z } from 'zod'
 import { askedFields, dryRun, type End, type ForeseenStage } from '#/flow/dry_run.ts'
-import { isForSignedIn } from '#/flow/executor.ts'
-import { findFlow } from '#/flow/flows.ts'
+import { findFlow, isForSignedIn } from '#/flow/flows.ts'
 import type { Context, Facts } from '#/flow/stage.ts'
 import { findUser, findUserByLogin } from '#/identity/users.ts'
 import { factorTypes, stageNames } from '#/kinds/flow_stages.ts'

@@ -79,29 +79,19 @@ export const beginAttempt = async (deps: AttemptDeps, begun: NewAttempt, now: Da
   const context = storable(begun.context)
   const states = openAttemptStates(deps.rootSecret)
   const sealed_state = states.seal(begun.token === undefined ? {} : { carried: { token: begun.token } }, attempt_hash)
-  const row: FlowAttempt = {
+  const signed = {
     attempt_hash,
     flow_name: flow.name,
     reference: begun.reference ?? null,
     next: ownPath(begun.next, authServer.pathPrefix),
     state: 'running',
-    reason: null,
     stage_index: 0,
-    version: 0,
     context,
     facts,
     sealed_state,
-    signature: states.sign({
-      attempt_hash,
-      flow_name: flow.name,
-      state: 'running',
-      stage_index: 0,
-      context,
-      facts,
-      sealed_state,
-      revision: flow.revision,
-    }),
-  }
+  } as const
+  const signature = states.sign({ ...signed, revision: flow.revision })
+  const row: FlowAttempt = { ...signed, reason: null, version: 0, signature }
   const expires_at = new Date(now.getTime() + flow.attemptTtlMs)
   await insertFlowAttempt(
     deps.db,

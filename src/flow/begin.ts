@@ -3,8 +3,7 @@ import { findSession, isFresh, type SessionOfPerson } from '#/identity/sessions.
 import type { AuthServerRef } from '#/lib/http.ts'
 import { acrValues } from '#/policy/acr.ts'
 import { type BegunAttempt, beginAttempt } from './attempts.ts'
-import { isForSignedIn } from './executor.ts'
-import { type Flow, rememberSeconds } from './flows.ts'
+import { type Flow, isForSignedIn, rememberSeconds } from './flows.ts'
 import { type Query, single } from './read_request.ts'
 import type { Context, Facts, FlowDeps, FlowRequest } from './stage.ts'
 

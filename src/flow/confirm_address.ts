@@ -40,9 +40,9 @@ export const confirmation = {
   },
 } satisfies Stage
 
-/** Undefined: there is nothing to prove, or the invitation that went there proves it. */
-const addressToProve = ({ facts: { prompted, invitation } }: StageInput): string | undefined =>
-  prompted?.email === invitation?.email ? undefined : prompted?.email
+/** Undefined: there is nothing to prove, or it is proven: before, or by the invitation that went there. */
+const addressToProve = ({ facts: { prompted, proven_email, invitation } }: StageInput): string | undefined =>
+  prompted?.email === proven_email || prompted?.email === invitation?.email ? undefined : prompted?.email
 
 const ask = (address: string, mistake?: string): Ask => ({
   fields: [{ name: 'code', type: 'text', required: true, autocomplete: 'one-time-code' }],

@@ -13,12 +13,15 @@ import { sha256 } from '#/lib/crypto.ts'
 import type { AuthServerRef } from '#/lib/http.ts'
 import { Problem } from '#/lib/problem.ts'
 import { attemptIdOf, type FlowAttempt, findFlowAttempt, keepInFlowAttempt, moveFlowAttempt } from '#/model/flow_attempts.ts'
+import { AskAgain } from './ask_again.ts'
+import { AttemptOver } from './attempt_over.ts'
 import type { BegunAttempt } from './attempts.ts'
 import { turnOf } from './conditions.ts'
-import { type CompiledStage, type Flow, findFlow } from './flows.ts'
+import { type CompiledStage, type Flow, findFlow, isForSignedIn } from './flows.ts'
 import { brokenConditionEvent, eventOf, type Happened } from './sign_in_events.ts'
 import type { Answer, Ask, Context, Facts, Failure, FlowDeps, FlowRequest, Outcome, SessionChange, Stage, StageInput } from './stage.ts'
 import { type StageName, stages } from './stages/index.ts'
+import { promptAgain, promptFor } from './stages/prompt.ts'
 import { type Hidden, type HiddenState, openAttemptStates } from './state.ts'
 import { type Passage, withPassage } from './trail.ts'
 
@@ -50,15 +53,6 @@ export interface Post {
   /** The person starts over: another name. */
   restart: boolean
   fields: Answer
-}
-
-/** An attempt that is over, at another stage, expired, or not this browser's. What is known of it, for a page to lead on from. */
-export class AttemptOver extends Problem {
-  readonly known: { state: FlowAttempt['state']; next: string } | undefined
-  constructor(detail: string, attempt?: FlowAttempt) {
-    super('conflict', { detail })
-    this.known = attempt && { state: attempt.state, next: attempt.next }
-  }
 }
 
 export const getFlow = ({ snapshot }: Pick<FlowDeps, 'snapshot'>, authServer: AuthServerRef, name: string): Flow => {
@@ -128,9 +122,6 @@ export const postAttempt = async (deps: FlowDeps, visit: Omit<Visit, 'attempt'> 
   await keep(turn, outcome.keep)
   return { ...position(turn), kind: 'refused', stage: name, ask, reason, retryAfter }
 }
-
-/** Flows that change what a person has: for whoever is signed in, and only for them. */
-export const isForSignedIn = ({ designation }: Flow): boolean => designation === 'stage_configuration' || designation === 'unenrollment'
 
 /** For what a person does between the beginning and the end, such as to find their phone. */
 const setUpMs = 5 * 60_000
@@ -236,7 +227,7 @@ const columnsOf = (
   { state, stage_index }: { state: FlowAttempt['state']; stage_index: number },
 ) => {
   const states = openAttemptStates(deps.rootSecret)
-  const { attempt_hash, flow_name, context } = row
+  const { attempt_hash, flow_name, reference, next, context } = row
   const sealed_state = states.seal(hidden, attempt_hash)
   return {
     state,
@@ -246,6 +237,8 @@ const columnsOf = (
     signature: states.sign({
       attempt_hash,
       flow_name,
+      reference,
+      next,
       state,
       stage_index,
       context,
@@ -339,10 +332,29 @@ const move = async (turn: Turn, judged: Judged, passage?: Passage): Promise<Step
   // No transaction stays open for what is merely looked up.
   const way = await follow(begun, asks)
   if (way.stop?.kind === 'ask') return askNext(way, way.stop)
-  return turn.deps.db.transaction(async (db) => {
-    const inside = await follow({ ...way, turn: { ...way.turn, deps: { ...way.turn.deps, db } } }, () => true)
-    return inside.stop?.kind === 'ask' ? askNext(inside, inside.stop) : end(inside)
-  })
+  const { deps } = turn
+  try {
+    return await deps.db.transaction(async (db) => {
+      const inside = await follow({ ...way, turn: { ...way.turn, deps: { ...deps, db } } }, () => true)
+      return inside.stop?.kind === 'ask' ? askNext(inside, inside.stop) : end(inside)
+    })
+  } catch (error) {
+    if (error instanceof AskAgain) return askAgain(way, error)
+    throw error
+  }
+}
+
+/** Back to the prompt that asked for what could not be kept; where none did, the attempt ends. */
+const askAgain = async (way: Way, { mistakes, reason }: AskAgain): Promise<Step> => {
+  const { turn, from } = way
+  const { deps, flow, row } = turn
+  const stage_index = promptFor(flow.stages.slice(0, from), mistakes)
+  const stop = { kind: 'denied', reason: 'account_exists' } as const
+  if (stage_index < 0) return deps.db.transaction((db) => end({ ...way, turn: { ...turn, deps: { ...deps, db } }, stop }))
+  const ask = promptAgain(inputOf(turn, stage_index, row.version + 1), mistakes)
+  await moveTo(turn, { state: 'running', stage_index })
+  await record(turn, { kind: 'failed', stage: 'user_write', reason })
+  return { ...position(turn), kind: 'refused', stage: 'prompt', ask, reason, retryAfter: undefined }
 }
 
 const askNext = async ({ turn, session, stage_index }: Way, { ask, keep: values }: Extract<Outcome, { kind: 'ask' }>): Promise<Step> => {
@@ -379,7 +391,8 @@ const moveTo = async (turn: Turn, to: { state: FlowAttempt['state']; stage_index
 /** Back to the first stage, with nothing found out. */
 const restart = async (turn: Turn): Promise<Step> => {
   const { flow, row } = turn
-  const { token } = turn.hidden.carried ?? {}
+  // A link of recovery is used by then, or is another's: it begins with the name again.
+  const token = flow.designation === 'recovery' ? undefined : turn.hidden.carried?.token
   const { trail: _, ...known } = turn.facts
   const fresh: Turn = { ...turn, facts: isForSignedIn(flow) ? known : {}, hidden: token === undefined ? {} : { carried: { token } } }
   const way = await follow({ turn: fresh, session: undefined, stage_index: 0, from: 0, stop: undefined }, asks)

@@ -35,6 +35,9 @@ export interface CompiledStage {
   onRefusal: FlowStage['onRefusal']
 }
 
+/** Flows that change what a person has: for whoever is signed in, and only for them. */
+export const isForSignedIn = ({ designation }: Flow): boolean => designation === 'stage_configuration' || designation === 'unenrollment'
+
 const compiled = new WeakMap<FlowSpec, Flow>()
 
 const compile = (namespace: string, name: string, spec: FlowSpec): Flow => {

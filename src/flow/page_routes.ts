@@ -5,10 +5,11 @@ import { writeCookie } from '#/lib/cookie.ts'
 import { parseForm } from '#/lib/form.ts'
 import { toProblem } from '#/lib/problem_document.ts'
 import { logProblem, setRetryAfter } from '#/lib/problem_reply.ts'
+import { AttemptOver } from './attempt_over.ts'
 import { attemptLocation } from './attempts.ts'
 import { beginByAddress } from './begin.ts'
 import type { FlowRoutesDeps } from './deps.ts'
-import { AttemptOver, getFlow, postAttempt, type Step, showAttempt } from './executor.ts'
+import { getFlow, postAttempt, type Step, showAttempt } from './executor.ts'
 import { flowFor } from './flows.ts'
 import {
   localesOf,
@@ -45,7 +46,8 @@ export const pageRoutes =
       }
       if (!hasPage(step.stage)) throw new Error(`the stage ${step.stage} has no page and has asked`)
       const address = attemptLocation(authServer, step.flow.name, step.attempt)
-      const page = deps.pages.render(step.stage, stagePageOf(step, deps.pages, locales, pathPrefix), {
+      const recovery = flowFor(deps.snapshot, authServer, 'recovery')
+      const page = deps.pages.render(step.stage, stagePageOf(step, deps.pages, locales, { pathPrefix, recovery }), {
         locales,
         pathPrefix,
         product,

@@ -44,8 +44,8 @@ export interface StagePage {
   scopes: { name: string; text: string }[]
   /** What the challenge says besides. */
   more?: ChallengeMore
-  /** There is a flow to recover an account by. */
-  canRecover?: boolean
+  /** Path of the flow to recover an account by, where there is one. */
+  recovery?: string
 }
 
 /** Name of a page (templates/pages/{name}.liquid) and what it wants to know. */

@@ -4,6 +4,8 @@ interface PortalPage {
   person: { username: string; name: string }
   /** Goes with every post, and must be that of the session. */
   token: string
+  /** Path of the flow to sign out by. */
+  sign_out: string
   /** What was done: a key of the message catalogue. */
   notice?: string
 }
@@ -16,6 +18,8 @@ export interface Account extends PortalPage {
   email?: string
   groups: string[]
   signedInAt: Date
+  /** Path of the flow to close the account by. */
+  close: string
 }
 
 export interface AccountSessions extends PortalPage {

@@ -11,8 +11,9 @@ import { defaultPasswordRules } from '#/kinds/user_store.ts'
 import { type FreshDatabase, freshDatabase } from '../../test/support/database.ts'
 import { openFlowDeps } from '../../test/support/flow.ts'
 import { totpCode } from '../../test/support/totp.ts'
+import { AttemptOver } from './attempt_over.ts'
 import { beginAttempt, browserCookie, stepUp } from './attempts.ts'
-import { AttemptOver, getFlow, postAttempt, type Step, showAttempt } from './executor.ts'
+import { getFlow, postAttempt, type Step, showAttempt } from './executor.ts'
 import type { Context, Facts, FlowDeps, FlowRequest } from './stage.ts'
 
 const passwords = openPasswordHasher()

@@ -1,4 +1,5 @@
 /** What the four stages that set up a factor have in common: an offer that is kept, and an answer that makes it the person's own. */
+import { isFactorName } from '#/identity/authenticators.ts'
 import type { Begun, Factor } from '#/identity/factor.ts'
 import { factors } from '#/identity/factors/index.ts'
 import { canSend, queueMail } from '#/identity/mail.ts'
@@ -8,7 +9,7 @@ import type { FactorType } from '#/kinds/flow_stages.ts'
 import type { ChallengeMore } from './challenge.ts'
 import { factorDepsOf } from './factor_deps.ts'
 import { addFailure, codeCounters, findLockOut } from './failures.ts'
-import { type Ask, type Field, type FlowDeps, lockedOut, type Stage, type StageInput, textIn } from './stage.ts'
+import { type Ask, type Field, type FieldMistake, type FlowDeps, lockedOut, type Stage, type StageInput, textIn } from './stage.ts'
 import { credentialIn } from './stages/identification.ts'
 
 interface SetUp {
@@ -31,11 +32,12 @@ export const setUpStage = (setUp: SetUp): Stage => {
     ...factorDepsOf(deps, input.request),
     ...(setUp.passkeysOf ? { passkeys: setUp.passkeysOf(input) } : {}),
   })
-  const ask = (begun: Shown, mistake?: string): Ask => ({
-    fields: [...setUp.fields, { name: 'name', type: 'text', required: false, autocomplete: 'off' }],
-    mistakes: mistake ? [{ field: setUp.fields[0]?.name ?? 'name', detail: mistake }] : [],
+  const ask = (begun: Shown, mistake?: FieldMistake, name = ''): Ask => ({
+    fields: [...setUp.fields, { name: 'name', type: 'text', required: false, autocomplete: 'off', ...(name ? { value: name } : {}) }],
+    mistakes: mistake ? [mistake] : [],
     more: setUp.shown(begun),
   })
+  const wrong = (detail: string): FieldMistake => ({ field: setUp.fields[0]?.name ?? 'name', detail })
   const offer = async (deps: FlowDeps, input: StageInput, user: User): Promise<Shown> => {
     const { mail, ...begun } = await factor.offer(depsOf(deps, input), user, input.now)
     if (!mail) return begun
@@ -63,9 +65,13 @@ export const setUpStage = (setUp: SetUp): Stage => {
       const begun = shownOf(input)
       const user = facts.user_id === undefined ? undefined : await findUser(deps.db, facts.user_id)
       if (!begun || !user?.active) return { kind: 'denied', reason: 'access_denied' }
+      const name = textIn(answer, 'name').trim().slice(0, 1_000)
+      // Before the code, which is good once.
+      if (name !== '' && !isFactorName(name))
+        return { kind: 'failed', reason: 'InvalidAnswer', ask: ask(begun, { field: 'name', detail: 'mistake.factor_name' }, name) }
       const counters = codeCounters({ account: user.id, network: request.network })
       const locked = await findLockOut(deps.db, counters, now)
-      if (locked !== undefined) return lockedOut(ask(begun, 'mistake.locked_out'), locked)
+      if (locked !== undefined) return lockedOut(ask(begun, wrong('mistake.locked_out'), name), locked)
       const { network, requestId } = request
       const confirmed = await factor.confirm(
         depsOf(deps, input),
@@ -74,14 +80,14 @@ export const setUpStage = (setUp: SetUp): Stage => {
           kept: begun.kept,
           code: textIn(answer, 'code').slice(0, 100),
           credential: credentialIn(answer),
-          name: textIn(answer, 'name').slice(0, 400) || setUp.standardName,
+          name: name || setUp.standardName,
         },
         { actor: user.username, network, requestId },
         now,
       )
       if (confirmed.kind === 'added') return { kind: 'passed', facts: {} }
       await addFailure(deps.db, counters, now)
-      return { kind: 'failed', reason: 'InvalidCredentials', ask: ask(begun, setUp.mistake) }
+      return { kind: 'failed', reason: 'InvalidCredentials', ask: ask(begun, wrong(setUp.mistake), name) }
     },
     foresee: async (deps, { facts }) => {
       const user = facts.user_id === undefined ? undefined : await findUser(deps.db, facts.user_id)

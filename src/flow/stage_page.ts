@@ -1,6 +1,7 @@
 /** A step as a challenge for JSON, and as what its page is given. Both come from the same, so that no front end knows more than another. */
 import type { Challenge, ChallengeField } from './challenge.ts'
-import { isForSignedIn, type Step } from './executor.ts'
+import type { Step } from './executor.ts'
+import { isForSignedIn } from './flows.ts'
 import type { StagePage } from './page_variables.ts'
 import type { PageRenderer } from './pages.ts'
 
@@ -38,7 +39,13 @@ export const challengeOf = (step: Asking, pages: PageRenderer, locales: readonly
   }
 }
 
-export const stagePageOf = (step: Asking, pages: PageRenderer, locales: readonly string[], pathPrefix: string): StagePage => {
+export const stagePageOf = (
+  step: Asking,
+  pages: PageRenderer,
+  locales: readonly string[],
+  /** `recovery`: the flow by which accounts are recovered. */
+  { pathPrefix, recovery }: { pathPrefix: string; recovery: string },
+): StagePage => {
   const text = textsFor(pages, locales)
   const { client, user } = step.context
   return {
@@ -62,7 +69,7 @@ export const stagePageOf = (step: Asking, pages: PageRenderer, locales: readonly
     ...(user ? { person: user.name } : {}),
     scopes: scopesInWords(step.context, text),
     ...(step.ask.more ? { more: step.ask.more } : {}),
-    canRecover: step.canRecover,
+    ...(step.canRecover ? { recovery: `${pathPrefix}/flow/${recovery}` } : {}),
   }
 }
 

@@ -16,6 +16,9 @@ export interface HiddenState {
 export interface SignedState {
   attempt_hash: Buffer
   flow_name: string
+  /** By whom it was begun, and where it ends. */
+  reference: string | null
+  next: string
   state: string
   stage_index: number
   context: unknown
@@ -42,11 +45,14 @@ export const openAttemptStates = (rootSecret: Secret): AttemptStates => {
   if (known) return known
   const key = deriveKey(rootSecret, 'flow_attempts')
   const vault: Vault = openVault(rootSecret, 'flow_attempts')
-  const sign = ({ attempt_hash, flow_name, state, stage_index, context, facts, sealed_state, revision }: SignedState): Buffer =>
-    createHmac('sha256', key)
+  const sign = (state: SignedState): Buffer => {
+    const { attempt_hash, flow_name, reference, next, context, facts, sealed_state, revision } = state
+    const place = [flow_name, reference, next, state.state, state.stage_index, revision]
+    return createHmac('sha256', key)
       .update(attempt_hash)
-      .update(canonicalJson([flow_name, state, stage_index, context, facts, sealed_state?.toString('base64') ?? null, revision]))
+      .update(canonicalJson([...place, context, facts, sealed_state?.toString('base64') ?? null]))
       .digest()
+  }
   const nonceKey = deriveKey(rootSecret, 'flow_attempts.nonce')
   const states: AttemptStates = {
     sign,

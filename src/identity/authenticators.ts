@@ -53,7 +53,12 @@ export const listFactors = async (db: Db, user_id: string): Promise<Authenticato
     lastUsedAt: last_used_at,
   }))
 
-const fields = z.strictObject({ name: nameField.pipe(z.string().max(100, 'has more than 100 characters')).nullable() })
+const longestName = 100
+const factorName = nameField.refine((name) => [...name].length <= longestName, `has more than ${longestName} characters`)
+const fields = z.strictObject({ name: factorName.nullable() })
+
+/** Whether a factor may be called so. */
+export const isFactorName = (name: string): boolean => factorName.safeParse(name).success
 
 /** Of these a person has one. A newer one takes its place, and what is sent again does not: used codes stay used. */
 const single: readonly FactorType[] = ['static', 'email']

@@ -118,7 +118,7 @@ export const keepInFlowAttempt = (
      and state = 'running'`)
 
 /** As an administrator looks at it. */
-export interface InspectedFlowAttempt extends Omit<FlowAttempt, 'reference' | 'next'> {
+export interface InspectedFlowAttempt extends FlowAttempt {
   issuer: string
   network: string | null
   user_agent: string | null
@@ -135,7 +135,7 @@ export const attemptIdOf = ({ attempt_hash }: { attempt_hash: Buffer }): string 
 export const findFlowAttemptById = (db: Db, id: string, now: Date): Promise<InspectedFlowAttempt | undefined> => {
   const [first, last] = [0, 255].map((byte) => Buffer.concat([Buffer.from(id, 'hex'), Buffer.alloc(32 - idBytes, byte)]))
   return db.maybeOne(sql`
-  select attempt_hash, flow_name, state, reason, stage_index, version, context, facts, sealed_state, signature,
+  select attempt_hash, flow_name, reference, next, state, reason, stage_index, version, context, facts, sealed_state, signature,
          issuer, network, user_agent, created_at, expires_at
     from flow_attempts
    where attempt_hash between ${first} and ${last}
@@ -162,7 +162,7 @@ export const walkFlowAttempts = (db: Db, { state, flow_name, user, after, steps,
   db.any<{ walked_at: Date | null; walked_to: Buffer | null } & (InspectedFlowAttempt | { attempt_hash: null })>(
     plannedAnew(sql`
   with walked as materialized (
-    select attempt_hash, flow_name, state, reason, stage_index, version, context, facts, sealed_state, signature,
+    select attempt_hash, flow_name, reference, next, state, reason, stage_index, version, context, facts, sealed_state, signature,
            issuer, network, user_agent, created_at, expires_at
       from flow_attempts
      where expires_at > ${now}

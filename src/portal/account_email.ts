@@ -17,7 +17,7 @@ export const shownEmail = async (
   { db, settings }: Deps,
   person: Person,
   now: Date,
-): Promise<Omit<AccountEmail, 'person' | 'token' | 'notice' | 'mistakes' | 'sign_in'>> => {
+): Promise<Omit<AccountEmail, 'person' | 'token' | 'sign_out' | 'notice' | 'mistakes' | 'sign_in'>> => {
   const { id, email, emailVerified } = person.session.user
   const pending = canSend(settings) ? await findPendingEmailChange(db, id, now) : undefined
   return {

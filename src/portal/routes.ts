@@ -9,6 +9,7 @@ import type { PageRenderer } from '#/flow/pages.ts'
 import { canSend } from '#/identity/mail.ts'
 import type { PasswordHasher } from '#/identity/passwords.ts'
 import { isFresh } from '#/identity/sessions.ts'
+import type { Designation } from '#/kinds/flow.ts'
 import type { FactorType } from '#/kinds/flow_stages.ts'
 import { readLocales } from '#/lib/catalogue.ts'
 import type { Clock } from '#/lib/clock.ts'
@@ -80,6 +81,7 @@ export const portalRoutes =
       const frame: Frame = {
         person: { username: user.username, name: user.name ?? user.username },
         token: person.token,
+        sign_out: `${pathOf(person.authServer, 'invalidation')}?next=${pathPrefix}/signed_out`,
         ...(isNotice(notice) ? { notice: `notice.${notice}` } : {}),
       }
       // A page of the portal is its own variables and the frame.
@@ -89,12 +91,12 @@ export const portalRoutes =
       return reply.headers(page.headers).send(page.html)
     }
 
-    /** By the flow that the AuthServer names, which may ask for more than ours. `wanted`: what else the sign-in is to be. */
-    const signInFor = (authServer: Person['authServer'], path: string, wanted = '') => {
-      const { pathPrefix } = authServer
-      const next = encodeURIComponent(`${pathPrefix}${path}`)
-      return `${pathPrefix}/flow/${flowFor(deps.snapshot, authServer, 'authentication')}?${wanted}next=${next}`
-    }
+    /** Of the flow that the AuthServer names, which may ask for more than ours. */
+    const pathOf = (authServer: Person['authServer'], designation: Designation) =>
+      `${authServer.pathPrefix}/flow/${flowFor(deps.snapshot, authServer, designation)}`
+    /** `wanted`: what else the sign-in is to be. */
+    const signInFor = (authServer: Person['authServer'], path: string, wanted = '') =>
+      `${pathOf(authServer, 'authentication')}?${wanted}next=${encodeURIComponent(`${authServer.pathPrefix}${path}`)}`
     const signInFirst = (reply: FastifyReply, authServer: Person['authServer'], path: string, wanted = '') =>
       reply.header('cache-control', 'no-store').redirect(signInFor(authServer, path, wanted), 303)
 
@@ -130,7 +132,13 @@ export const portalRoutes =
 
     page('/account', async (person, request, reply) => {
       const { user, auth_time } = person.session
-      const variables = { groups: user.groups, signedInAt: new Date(auth_time * 1_000), ...(user.email ? { email: user.email } : {}) }
+      const close = pathOf(person.authServer, 'unenrollment')
+      const variables = {
+        groups: user.groups,
+        signedInAt: new Date(auth_time * 1_000),
+        close,
+        ...(user.email ? { email: user.email } : {}),
+      }
       return show(request, reply, person, { name: 'account', variables })
     })
 
@@ -233,7 +241,7 @@ const wantsSecondFactor = 'acr_values=2fa&'
 const offeredFactors: readonly FactorType[] = ['webauthn', 'totp', 'static', 'email']
 
 /** On every page of the portal. */
-type Frame = Pick<PageVariables['account'], 'person' | 'token' | 'notice'>
+type Frame = Pick<PageVariables['account'], 'person' | 'token' | 'sign_out' | 'notice'>
 
 const localesOf = (request: FastifyRequest): string[] =>
   readLocales({ cookies: request.headers.cookie, acceptLanguage: request.headers['accept-language'] })

@@ -14,7 +14,7 @@ import { needs } from '../support/needs.ts'
 
 const pages = openPages({ log: openLog('silent') })
 const form = { action: '/', hidden: { xsrf: 'x' } }
-const frame = { person: { username: 'ann', name: 'Ann Archer' }, token: 'x' }
+const frame = { person: { username: 'ann', name: 'Ann Archer' }, token: 'x', sign_out: '/' }
 const client = { name: 'Harbour Wiki', logo_uri: '', policy_uri: 'https://wiki.example/privacy', tos_uri: 'https://wiki.example/terms' }
 const stage = { action: '/', attempt: 'x', fields: [], mistakes: [], client, canDecline: true, canRestart: true, scopes: [] }
 const username = {
@@ -42,7 +42,7 @@ const then = new Date('2026-11-23T12:00:00Z')
 
 /** Each page, as full as it gets. */
 const samples: { [Name in PageName]: PageVariables[Name] } = {
-  identification: { ...stage, stage: 'identification', fields: [username], more: { passkey }, canRecover: true },
+  identification: { ...stage, stage: 'identification', fields: [username], more: { passkey }, recovery: '/' },
   authenticator_validate: {
     ...stage,
     stage: 'authenticator_validate',
@@ -136,7 +136,7 @@ const samples: { [Name in PageName]: PageVariables[Name] } = {
       { name: 'Mail', url: 'https://mail.example/', initial: 'M' },
     ],
   },
-  account: { ...frame, email: 'ann@example.com', groups: ['staff', 'harbour'], signedInAt: then },
+  account: { ...frame, email: 'ann@example.com', groups: ['staff', 'harbour'], signedInAt: then, close: '/' },
   account_sessions: {
     ...frame,
     notice: 'notice.session_ended',

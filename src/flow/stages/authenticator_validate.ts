@@ -40,7 +40,7 @@ export const authenticator_validate: Stage = {
       const begun = await factors.webauthn.ask(factorDepsOf(deps, input.request), user, input.now)
       kept.passkey = { kept: begun.kept, options: begun.passkey ?? {} }
     }
-    if (types.every((type) => type === 'email')) kept.email = await mail(deps, input, user)
+    if (types.every((type) => type === 'email')) Object.assign(kept, await mail(deps, input, user))
     return { kind: 'ask', ask: askWith(kept), keep: { ...kept } }
   },
 
@@ -49,8 +49,8 @@ export const authenticator_validate: Stage = {
     const kept = withTick(keptOf(input), answer)
     const user = facts.user_id === undefined ? undefined : await findUser(deps.db, facts.user_id)
     if (!kept || !user?.active) return { kind: 'denied', reason: 'access_denied' }
-    if (textIn(answer, 'method') === 'email' && kept.types.includes('email')) {
-      const next = { ...kept, email: await mail(deps, input, user) }
+    if ((textIn(answer, 'method') === 'email' || isStuck(kept)) && kept.types.includes('email')) {
+      const next = { ...kept, ...(await mail(deps, input, user)) }
       return { kind: 'ask', ask: askWith(next), keep: next }
     }
     const counters = codeCounters({ account: user.id, network: request.network })
@@ -108,16 +108,19 @@ type Wanted =
   | Extract<Outcome, { kind: 'passed' | 'denied' }>
 
 /** Of what the person has, what may be proven here; or that nothing is asked. */
-const findWanted = async ({ db }: FlowDeps, input: StageInput): Promise<Wanted> => {
+const findWanted = async (deps: FlowDeps, input: StageInput): Promise<Wanted> => {
   const { facts, context, settings } = input
   if (facts.user_id === undefined) return { kind: 'denied', reason: 'access_denied' }
   if (isProven(input)) return { kind: 'passed', facts: {} }
   const allowed = (settings.types as FactorType[]).filter((type) => context.required_factors?.includes(type) ?? true)
-  const { types: has, recoveryCodesLeft } = await findFactors(db, facts.user_id)
-  const types = has.filter((type) => allowed.includes(type))
+  const { types: has, recoveryCodesLeft } = await findFactors(deps.db, facts.user_id)
+  const types = sendable(
+    deps,
+    has.filter((type) => allowed.includes(type)),
+  )
   if (types.length === 0)
     return settings.whenNone === 'deny' || has.length > 0 ? { kind: 'denied', reason: 'factor_missing' } : { kind: 'passed', facts: {} }
-  const user = await findUser(db, facts.user_id)
+  const user = await findUser(deps.db, facts.user_id)
   return user?.active ? { kind: 'wanted', user, types, recoveryCodesLeft } : { kind: 'denied', reason: 'access_denied' }
 }
 
@@ -167,9 +170,18 @@ const prove = async (
   return undefined
 }
 
-const mail = async (deps: FlowDeps, { request, now }: StageInput, user: User): Promise<{ kept: string; sentTo: string }> => {
+/** Where no mail can be sent, whoever has something else is asked for that. */
+const sendable = ({ settings }: FlowDeps, types: FactorType[]): FactorType[] =>
+  canSend(settings) || types.every((type) => type === 'email') ? types : types.filter((type) => type !== 'email')
+
+/** Nothing but codes by mail, and none was sent. */
+const isStuck = ({ types, email }: Kept): boolean => !email && types.every((type) => type === 'email')
+
+/** Nothing where no mail can be sent. */
+const mail = async (deps: FlowDeps, { request, now }: StageInput, user: User): Promise<Pick<Kept, 'email'>> => {
+  if (!canSend(deps.settings)) return {}
   const begun: Begun = await factors.email.ask(factorDepsOf(deps, request), user, now)
-  if (begun.mail && canSend(deps.settings)) {
+  if (begun.mail) {
     const { address, code, expiresAt } = begun.mail
     await queueMail(
       deps.db,
@@ -184,18 +196,20 @@ const mail = async (deps: FlowDeps, { request, now }: StageInput, user: User): P
       { ...deps, now },
     )
   }
-  return { kept: begun.kept, sentTo: masked(user.email ?? '') }
+  return { email: { kept: begun.kept, sentTo: masked(user.email ?? '') } }
 }
 
 /** `a…@example.com`: enough for its owner to know which one. */
 export const masked = (address: string): string => address.replace(/^(.)[^@]*/, '$1…')
 
-const askWith = ({ types, passkey, email, remember }: Kept, mistake?: string): Ask => {
+const askWith = (kept: Kept, refused?: string): Ask => {
+  const { types, passkey, email, remember } = kept
+  const mistake = isStuck(kept) ? 'mistake.mail_unavailable' : refused
   const takesCode = types.some((type) => type !== 'webauthn' && (type !== 'email' || email))
   return {
     fields: [
       ...(takesCode ? [{ name: 'code', type: 'text', required: passkey === undefined, autocomplete: 'one-time-code' } as const] : []),
-      ...(remember
+      ...(remember && !isStuck(kept)
         ? [{ name: 'remember', type: 'checkbox', required: false, ...(remember.ticked ? { checked: true } : {}) } as const]
         : []),
     ],
@@ -203,7 +217,7 @@ const askWith = ({ types, passkey, email, remember }: Kept, mistake?: string): A
     more: {
       ...(passkey ? { passkey: passkey.options as Record<string, unknown> } : {}),
       ...(email ? { sentTo: email.sentTo } : {}),
-      ...(types.includes('email') && !email ? { methods: ['email'] } : {}),
+      ...(types.includes('email') && !email && !isStuck(kept) ? { methods: ['email'] } : {}),
     },
   }
 }

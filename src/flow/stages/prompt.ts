@@ -10,13 +10,14 @@ import type { PromptField, StageSettings } from '#/kinds/flow_stages.ts'
 import { compileExpression } from '#/lib/expression.ts'
 import { rulesOf } from '#/policy/access.ts'
 import { passwordRulesOf } from '#/resources/password_rules.ts'
+import type { CompiledStage } from '../flows.ts'
 import { passwordMistakes } from '../password_mistakes.ts'
 import { type Answer, type Ask, type FieldMistake, type FlowDeps, foreseen, type Stage, type StageInput, textIn } from '../stage.ts'
 
 const longest = 4_096
 
 export const prompt: Stage = {
-  challenge: async (_, input) => ({ kind: 'ask', ask: ask(input, {}, []) }),
+  challenge: async (_, input) => ({ kind: 'ask', ask: ask(input, input.facts.prompted ?? {}, []) }),
   answer: async (deps, input, answer) => {
     const values = read(fieldsOf(input), answer)
     const mistakes = [...findMistakes(fieldsOf(input), values), ...(await findTaken(deps, input, values))]
@@ -25,10 +26,12 @@ export const prompt: Stage = {
     if (mistakes.length) return { kind: 'failed', reason: 'InvalidAnswer', ask: ask(input, values, mistakes) }
     const { password: _password, passwordRepeat: _repeat, ...shown } = values
     const visible = Object.fromEntries(Object.entries(shown).filter(([name]) => typeOf(input, name) !== 'password'))
+    // Asked again, what is left empty now is not what it was before.
+    const before = Object.entries(input.facts.prompted ?? {}).filter(([name]) => typeOf(input, name) === undefined)
     return {
       kind: 'passed',
       facts: {
-        prompted: { ...input.facts.prompted, ...visible },
+        prompted: { ...Object.fromEntries(before), ...visible },
         // Whoever is known keeps the name under which events tell of them.
         ...(visible.username && input.facts.user_id === undefined ? { username: visible.username } : {}),
       },
@@ -43,6 +46,16 @@ export const prompt: Stage = {
     return outcome.kind === 'asked' && names.includes('password') ? { ...outcome, carry: { password_hash: '' } } : outcome
   },
 }
+
+/** Where among these stages the last prompt is that asked for one of these fields; -1 where none did. */
+export const promptFor = (stages: readonly CompiledStage[], mistakes: readonly FieldMistake[]): number =>
+  stages.findLastIndex(
+    ({ stage, settings }) =>
+      stage === 'prompt' && (settings as StageSettings<'prompt'>).fields.some(({ name }) => mistakes.some(({ field }) => field === name)),
+  )
+
+/** The same question, with what was wrong in the answer. */
+export const promptAgain = (input: StageInput, mistakes: FieldMistake[]): Ask => ask(input, input.facts.prompted ?? {}, mistakes)
 
 // Checked by the kind.
 const fieldsOf = ({ settings }: StageInput): PromptField[] => (settings as StageSettings<'prompt'>).fields

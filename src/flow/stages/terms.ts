@@ -6,6 +6,7 @@ export const terms: Stage = {
   challenge: async ({ db }, input) => {
     const { user_id } = input.facts
     const version = versionOf(input)
+    if (input.facts.accepted_terms === version) return { kind: 'passed', facts: {} }
     if (user_id !== undefined && (await findAcceptedTerms(db, { user_id, version }))) return { kind: 'passed', facts: {} }
     return { kind: 'ask', ask: ask(input) }
   },

@@ -1,9 +1,11 @@
 import { consumeInvitation } from '#/identity/invitations.ts'
 import { createUser, type User, updateUser } from '#/identity/users.ts'
 import type { StageSettings } from '#/kinds/flow_stages.ts'
+import { Problem } from '#/lib/problem.ts'
 import { storeAcceptedTerms } from '#/model/accepted_terms.ts'
 import { storePassword } from '#/model/passwords.ts'
-import { type Facts, type FlowDeps, type Stage, type StageInput, textIn } from '../stage.ts'
+import { AskAgain } from '../ask_again.ts'
+import { type Facts, type FieldMistake, type FlowDeps, type Stage, type StageInput, textIn } from '../stage.ts'
 import { invitedOf } from './invitation.ts'
 
 /**
@@ -16,7 +18,10 @@ export const user_write: Stage = {
     const { network, requestId } = request
     if (facts.user_id !== undefined) {
       const { username: _, ...changed } = fieldsOf(input)
-      await updateUser(deps.db, facts.user_id, changed, { actor: facts.username ?? 'anonymous', network, requestId }, now)
+      await orAskAgain(
+        input,
+        updateUser(deps.db, facts.user_id, changed, { actor: facts.username ?? 'anonymous', network, requestId }, now),
+      )
       return { kind: 'passed', facts: {} }
     }
     const { invitation } = facts
@@ -27,7 +32,7 @@ export const user_write: Stage = {
       const change = { actor: username, network, requestId, username }
       if (!invited || !(await consumeInvitation(deps.db, invited, change, now))) return { kind: 'denied', reason: 'invitation_invalid' }
     }
-    const user = await createUser(deps.db, fields, { actor: username, network, requestId }, now)
+    const user = await orAskAgain(input, createUser(deps.db, fields, { actor: username, network, requestId }, now))
     const hash = textIn(carried, 'password_hash')
     if (hash !== '') await storePassword(deps.db, user.id, hash, now)
     await acceptTerms(deps, input, user.id)
@@ -46,28 +51,52 @@ const madeWith = ({ id, username }: User, hasPassword: boolean, now: Date): Fact
   ...(hasPassword ? { amr: ['pwd'], auth_time: Math.floor(now.getTime() / 1_000) } : {}),
 })
 
+/** Throws AskAgain for a name or an address that is taken. Whose mailbox is not proven is not told why, and it counts as a guess. */
+const orAskAgain = async <Result>({ facts }: StageInput, writing: Promise<Result>): Promise<Result> => {
+  try {
+    return await writing
+  } catch (error) {
+    if (!(error instanceof Problem) || error.code !== 'conflict') throw error
+    const taken = error.errors.map(({ pointer }) => pointer.slice(1))
+    const isGuess = taken.includes('email') && !isProven(facts) && facts.user_id === undefined
+    const mistakes = taken.flatMap((field): FieldMistake[] => {
+      if (field === 'username') return [{ field, detail: 'mistake.username_taken' }]
+      return field === 'email' ? [{ field, detail: isProven(facts) ? 'mistake.email_taken' : 'mistake.email_unusable' }] : []
+    })
+    if (mistakes.length === 0) throw error
+    throw new AskAgain(mistakes, isGuess ? 'InvalidCredentials' : 'InvalidAnswer')
+  }
+}
+
 const acceptTerms = async ({ db }: FlowDeps, { facts: { accepted_terms: version }, now }: StageInput, user_id: string): Promise<void> => {
   if (version !== undefined) await storeAcceptedTerms(db, { user_id, version }, now)
 }
 
 const ofUser = ['username', 'name', 'email', 'locale'] as const
 
-/** An address is confirmed when its mailbox was proven, or the invitation went there. What an invitation says stands over what was typed. */
+const emailOf = ({ prompted, invitation }: Facts): string | undefined => prompted?.email ?? invitation?.email
+
+/** An address is confirmed when its mailbox was proven, or the invitation went there. */
+const isProven = (facts: Facts): boolean => {
+  const email = emailOf(facts)
+  return email !== undefined && (email === facts.proven_email || email === facts.invitation?.email)
+}
+
+/** What an invitation says stands over what was typed. */
 const fieldsOf = ({ facts, settings }: StageInput): Record<string, unknown> => {
-  const { prompted = {}, invitation, proven_email, user_id } = facts
+  const { prompted = {}, invitation, user_id } = facts
   // Checked by the kind.
   const { groups = [], attributes } = settings as StageSettings<'user_write'>
   const kept = Object.entries(prompted).filter(
     ([name]) => !(ofUser as readonly string[]).includes(name) && (attributes?.includes(name) ?? true),
   )
-  const email = prompted.email ?? invitation?.email
-  const isProven = email !== undefined && (email === proven_email || email === invitation?.email)
+  const email = emailOf(facts)
   const own = Object.fromEntries(ofUser.flatMap((name) => (prompted[name] === undefined ? [] : [[name, prompted[name]]])))
   return {
     ...(invitation?.name ? { name: invitation.name } : {}),
     ...(invitation?.locale ? { locale: invitation.locale } : {}),
     ...own,
-    ...(email === undefined ? {} : { email, emailVerified: isProven }),
+    ...(email === undefined ? {} : { email, emailVerified: isProven(facts) }),
     ...(user_id === undefined ? { groups: [...new Set([...groups, ...(invitation?.groups ?? [])])] } : {}),
     ...(kept.length ? { attributes: Object.fromEntries(kept) } : {}),
   }
