@@ -92,10 +92,10 @@ const fromSession = async (
   roles: Roles,
   { request, value, now }: { request: FastifyRequest; value: string; now: Date },
 ): Promise<ApiCaller> => {
-  const { authServer } = getCaller(request.raw)
+  const { authServer, network } = getCaller(request.raw)
   if (!isSafe(request.method) && !provesSameOrigin(request.headers, authServer.issuerUrl))
     throw new Problem('forbidden', { detail: 'a change with a session must come from a page of this host' })
-  const session = await findSession(db, value, now)
+  const session = await findSession(db, value, now, network)
   // The cookie of an issuer at `/` reaches those below it too, where it is not theirs.
   if (!session || (session.issuer !== null && session.issuer !== authServer.issuerUrl))
     throw new Problem('unauthenticated', { detail: 'the session is over' })

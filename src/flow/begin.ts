@@ -14,8 +14,8 @@ export const beginByAddress = async (
   { flow, query, request, cookies }: { flow: Flow; query: Query; request: FlowRequest; cookies: string | undefined },
   now: Date,
 ): Promise<Beginning> => {
-  const { authServer, session: token } = request
-  const found = token === undefined ? undefined : await findSession(deps.db, token, now)
+  const { authServer, session: token, network } = request
+  const found = token === undefined ? undefined : await findSession(deps.db, token, now, network)
   const session = found?.issuer === authServer.issuerUrl ? found : undefined
   let facts: Facts = {}
   if (isForSignedIn(flow)) {

@@ -174,8 +174,8 @@ const enter = async (turn: Turn): Promise<Judged | undefined> => {
 }
 
 /** The session that the attempt hangs on, while this browser has it. */
-const findOwnSession = async ({ db }: FlowDeps, { session: token, authServer }: FlowRequest, facts: Facts, now: Date) => {
-  const session = token === undefined ? undefined : await findSession(db, token, now)
+const findOwnSession = async ({ db }: FlowDeps, { session: token, authServer, network }: FlowRequest, facts: Facts, now: Date) => {
+  const session = token === undefined ? undefined : await findSession(db, token, now, network)
   if (!session || session.issuer !== authServer.issuerUrl || session.user.id !== facts.user_id) return undefined
   return facts.from_session === undefined || facts.from_session === session.uid ? session : undefined
 }

@@ -3,6 +3,7 @@
  * which only the SHA-256 is stored. Its payload is what `oidc-provider` keeps of a session, so that the provider and we read the same row.
  */
 import { randomToken, sha256 } from '#/lib/crypto.ts'
+import { keyOfNetwork } from '#/lib/network_key.ts'
 import { Problem } from '#/lib/problem.ts'
 import type { Db } from '#/lib/sql.ts'
 import type { FactorType } from '#/model/authenticators.ts'
@@ -51,6 +52,8 @@ export interface SessionToCreate {
   renews?: string | undefined
   /** Seconds since 1970 when a factor was last proven. Absent: now. */
   auth_time?: number | undefined
+  /** Good in `network` only. */
+  isBound?: boolean | undefined
   /** Of the password that was proven (`checkPassword`). */
   passwordVersion?: number | undefined
 }
@@ -79,6 +82,7 @@ export const createSession = (
     ttl = sessionSeconds,
     renews,
     auth_time,
+    isBound = false,
     passwordVersion,
   }: SessionToCreate,
   now: Date,
@@ -116,6 +120,7 @@ export const createSession = (
         network: network?.slice(0, networkLength) ?? null,
         proven_factors: [...factors],
         factor_spared: factorSpared,
+        bound_network: isBound ? keyOfNetwork(network ?? '') : null,
         ...(passwordVersion === undefined ? {} : { password_version: passwordVersion }),
         expires_at: expiresAt,
       },
@@ -151,14 +156,22 @@ export interface SessionOfPerson {
   expiresAt: Date
 }
 
-/** Who holds this token. Undefined when it is unknown or expired, nobody is signed in with it, or the user is not active. Notes the use once a minute. */
-export const findSession = async (db: Db, token: string, now: Date): Promise<SessionOfPerson | undefined> => {
+/**
+ * Who holds this token. Undefined when it is unknown or expired, nobody is signed in with it, or the user is not active; also when it is bound to another
+ * network than the one the browser is in. Notes the use once a minute.
+ */
+export const findSession = async (db: Db, token: string, now: Date, network?: string): Promise<SessionOfPerson | undefined> => {
   if (!isToken(token)) return undefined
-  return await personOf(db, await findSessionByTokenHash(db, sha256(token), now), now)
+  const row = await findSessionByTokenHash(db, sha256(token), now)
+  return row && isGoodIn(row, network) ? await personOf(db, row, now) : undefined
 }
 
-const personOf = async (db: Db, row: SessionRow | undefined, now: Date): Promise<SessionOfPerson | undefined> => {
-  if (!row?.user_id) return undefined
+/** Whether a session may be used from a network. */
+export const isGoodIn = ({ bound_network }: Pick<SessionRow, 'bound_network'>, network = ''): boolean =>
+  bound_network === null || bound_network === keyOfNetwork(network)
+
+const personOf = async (db: Db, row: SessionRow, now: Date): Promise<SessionOfPerson | undefined> => {
+  if (!row.user_id) return undefined
   const touchBefore = new Date(now.getTime() - touchEveryMs)
   if (row.last_used_at < touchBefore) await touchSession(db, row.uid, now, touchBefore)
   const user = await findUserRow(db, row.user_id)

@@ -89,6 +89,12 @@ export const stageSettings = {
   },
   user_login: {
     sessionTTL: duration.default('12h').describe('How long the session lasts.'),
+    networkBinding: z
+      .enum(['none', 'network'])
+      .default('none')
+      .describe(
+        'network: the session is good only where it began: at the same IPv4 address, or in the same IPv6 network (/64). From elsewhere it is as if there were none, and it does not end.',
+      ),
     rememberDevice: duration
       .optional()
       .describe(

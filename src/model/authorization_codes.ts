@@ -59,6 +59,8 @@ export interface CodeForSession {
   client_id: string
   /** SHA-256 of the session's cookie. */
   token_hash: Buffer
+  /** Where the browser is (`keyOfNetwork`). */
+  network_key: string
   /** All of which must have been granted before. */
   scopes: readonly string[]
   /** Whether the code carries the session's sid for the client. */
@@ -88,6 +90,7 @@ export const storeCodeForSession = (db: Db, code: CodeForSession, now: Date) =>
       join grants g on g.grant_id = s.payload -> 'authorizations' -> ${code.client_id}::text ->> 'grantId'
      where s.token_hash = ${code.token_hash}
        and s.issuer = ${code.issuer}
+       and (s.bound_network is null or s.bound_network = ${code.network_key})
        and s.expires_at > ${now}
        and s.last_used_at >= ${code.usedSince}
        and s.payload ->> 'accountId' = s.user_id::text

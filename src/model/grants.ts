@@ -124,7 +124,7 @@ export const findSessionWithGrant = (
   now: Date,
 ) =>
   db.maybeOne<FoundSession>(sql`
-    select s.uid, s.payload, s.proven_factors, s.expires_at, s.last_used_at, s.user_id as session_user_id,
+    select s.uid, s.payload, s.proven_factors, s.bound_network, s.expires_at, s.last_used_at, s.user_id as session_user_id,
            u.user_id, u.username, u.email, u.email_verified, u.name, u.locale, u.attributes, u.labels, u.updated_at,
            g.grant_id, g.issuer, g.payload as grant_payload, g.expires_at as grant_expires_at
       from sessions s
@@ -141,6 +141,7 @@ export type FoundSession = {
   uid: string
   payload: StoredPayload
   proven_factors: string[]
+  bound_network: string | null
   expires_at: Date
   last_used_at: Date
   session_user_id: string | null

@@ -25,6 +25,8 @@ export interface SessionRow {
   proven_factors: string[]
   /** A second factor was not asked for, since the device was remembered. */
   factor_spared: boolean
+  /** The one network in which it is good (`keyOfNetwork`). Null: any. */
+  bound_network: string | null
   created_at: Date
   last_used_at: Date
   expires_at: Date
@@ -42,6 +44,8 @@ export interface SessionToStore {
   proven_factors?: string[]
   /** Absent: as it was. */
   factor_spared?: boolean
+  /** Absent: as it was. */
+  bound_network?: string | null
   /** Of the password that must be the person's still: milliseconds since 1970 when it was set, 0 for none. Absent: any. */
   password_version?: number
   expires_at: Date
@@ -53,11 +57,11 @@ export interface SessionToStore {
  */
 export const storeSession = (db: Db, session: SessionToStore, now: Date) =>
   db.run(sql`
-    insert into sessions (uid, token_hash, user_id, issuer, payload, user_agent, network, proven_factors, factor_spared, created_at,
+    insert into sessions (uid, token_hash, user_id, issuer, payload, user_agent, network, proven_factors, factor_spared, bound_network, created_at,
                           last_used_at, expires_at)
     select ${session.uid}::text, ${session.token_hash}::bytea, ${session.user_id}::uuid, ${session.issuer}::text,
            ${JSON.stringify(session.payload)}::jsonb, ${session.user_agent}::text, ${session.network}::text,
-           ${session.proven_factors ?? []}::text[], ${session.factor_spared ?? false}::boolean, ${now}::timestamptz, ${now}::timestamptz,
+           ${session.proven_factors ?? []}::text[], ${session.factor_spared ?? false}::boolean, ${session.bound_network}::text, ${now}::timestamptz, ${now}::timestamptz,
            ${session.expires_at}::timestamptz
      where ${session.password_version}::bigint is null
         or ${session.password_version}::bigint
@@ -71,13 +75,14 @@ export const storeSession = (db: Db, session: SessionToStore, now: Date) =>
            network = coalesce(excluded.network, sessions.network),
            proven_factors = coalesce(${session.proven_factors}::text[], case when sessions.user_id = excluded.user_id then sessions.proven_factors else '{}' end),
            factor_spared = coalesce(${session.factor_spared}::boolean, sessions.factor_spared),
+           bound_network = case when ${session.bound_network !== undefined} then excluded.bound_network else sessions.bound_network end,
            last_used_at = excluded.last_used_at,
            expires_at = excluded.expires_at`)
 
 /** Undefined when unknown or expired, or when its user is not active. */
 export const findSessionByTokenHash = (db: Db, token_hash: Buffer, now: Date) =>
   db.maybeOne<SessionRow>(sql`
-    select s.uid, s.user_id, s.issuer, s.payload, s.user_agent, s.network, s.proven_factors, s.factor_spared, s.created_at, s.last_used_at, s.expires_at
+    select s.uid, s.user_id, s.issuer, s.payload, s.user_agent, s.network, s.proven_factors, s.factor_spared, s.bound_network, s.created_at, s.last_used_at, s.expires_at
       from sessions s
       left join users u on u.user_id = s.user_id
      where s.token_hash = ${token_hash}
@@ -87,7 +92,7 @@ export const findSessionByTokenHash = (db: Db, token_hash: Buffer, now: Date) =>
 /** Undefined when unknown or expired, or when its user is not active. */
 export const findSessionByUid = (db: Db, uid: string, now: Date) =>
   db.maybeOne<SessionRow>(sql`
-    select s.uid, s.user_id, s.issuer, s.payload, s.user_agent, s.network, s.proven_factors, s.factor_spared, s.created_at, s.last_used_at, s.expires_at
+    select s.uid, s.user_id, s.issuer, s.payload, s.user_agent, s.network, s.proven_factors, s.factor_spared, s.bound_network, s.created_at, s.last_used_at, s.expires_at
       from sessions s
       left join users u on u.user_id = s.user_id
      where s.uid = ${uid}

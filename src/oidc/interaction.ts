@@ -46,7 +46,7 @@ export const handleInteraction = async (
   const interaction = await provider.Interaction.find(uid)
   if (!interaction) throw new InteractionLost()
   const token = readSessionCookie(cookie)
-  const session = token === undefined ? undefined : await findSession(deps.db, token, deps.clock())
+  const session = token === undefined ? undefined : await findSession(deps.db, token, deps.clock(), getCaller(request).network)
   const own = session?.issuer === deps.issuer ? session : undefined
   const client = await provider.Client.find(String(interaction.params.client_id))
   if (!client) throw new InteractionLost()

@@ -22,7 +22,7 @@ export const findPerson = async (db: Db, request: FastifyRequest, now: Date): Pr
   const caller = getCaller(request.raw)
   const cookies = request.headers.cookie
   const cookie = readSessionCookie(cookies)
-  const session = cookie === undefined ? undefined : await findSession(db, cookie, now)
+  const session = cookie === undefined ? undefined : await findSession(db, cookie, now, caller.network)
   if (!session || cookie === undefined || session.issuer !== caller.authServer.issuerUrl) return undefined
   const { ui_locales } = request.query as Record<string, unknown>
   return {

@@ -23,7 +23,7 @@ const agreed = ({ context: { scopes = [], claims = [], resources = {} } }: Stage
 
 /** The one it is asked of, if they are signed in. */
 const findPerson = async (deps: FlowDeps, { context, request, now }: StageInput): Promise<Facts | undefined> => {
-  const session = request.session ? await findSession(deps.db, request.session, now) : undefined
+  const session = request.session ? await findSession(deps.db, request.session, now, request.network) : undefined
   if (!session || session.user.id !== context.user?.user_id) return undefined
   return { user_id: session.user.id, username: session.user.username }
 }

@@ -15,14 +15,14 @@ export const user_login: Stage = {
     const { user_id, username, factors, factor_spared: factorSpared, password_version: passwordVersion, auth_time } = facts
     if (!user_id || !username) return { kind: 'denied', reason: 'access_denied' }
     const { authServer, network, requestId, userAgent } = request
-    const found = request.session ? await findSession(deps.db, request.session, now) : undefined
+    const found = request.session ? await findSession(deps.db, request.session, now, request.network) : undefined
     // The cookie of an issuer at `/` reaches those below it too, where it is not theirs to end or to take over.
     const before = found?.issuer === authServer.issuerUrl ? found : undefined
     const isSamePerson = before?.user.id === user_id
     if (before && !isSamePerson) await endSession(deps.db, before.uid, { actor: username, network, requestId }, now)
     const { amr, acr } = worthOf(facts)
     // Checked by the kind.
-    const { sessionTTL } = settings as Partial<StageSettings<'user_login'>>
+    const { sessionTTL, networkBinding } = settings as Partial<StageSettings<'user_login'>>
     const ttl = sessionTTL === undefined ? undefined : Math.floor((parseDuration(sessionTTL) ?? 0) / 1_000)
     const renews = isSamePerson ? before.uid : undefined
     const session = await createSession(
@@ -41,6 +41,7 @@ export const user_login: Stage = {
         ttl,
         renews,
         auth_time,
+        isBound: networkBinding === 'network',
         passwordVersion,
       },
       now,

@@ -23,6 +23,6 @@ export const user_logout: Stage = {
 
 /** Of this issuer: the cookie of one at `/` reaches those below it too. */
 const findOwn = async (deps: FlowDeps, { request, now }: Pick<StageInput, 'request' | 'now'>) => {
-  const session = request.session ? await findSession(deps.db, request.session, now) : undefined
+  const session = request.session ? await findSession(deps.db, request.session, now, request.network) : undefined
   return session?.issuer === request.authServer.issuerUrl ? session : undefined
 }

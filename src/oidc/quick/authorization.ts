@@ -1,5 +1,7 @@
 import { readSessionCookie } from '#/identity/session_cookie.ts'
 import { randomToken, sha256 } from '#/lib/crypto.ts'
+import { getCaller } from '#/lib/http.ts'
+import { keyOfNetwork } from '#/lib/network_key.ts'
 import { storeCodeForSession } from '#/model/authorization_codes.ts'
 import { factsOf } from '../clients.ts'
 import { dateOf } from '../stores/store.ts'
@@ -56,6 +58,7 @@ export const authorization: Quick = async (deps, { request, response, form }) =>
       issuer: deps.issuer,
       client_id,
       token_hash: sha256(token),
+      network_key: keyOfNetwork(getCaller(request).network),
       scopes,
       includeSid: Boolean(client.includeSid()),
       payload: {

@@ -1,5 +1,6 @@
 import type { AdapterPayload } from 'oidc-provider'
 import { Provider } from 'oidc-provider'
+import { isGoodIn } from '#/identity/sessions.ts'
 import { sha256 } from '#/lib/crypto.ts'
 import { findSessionWithGrant, type GrantWithHolder, type Holder, type StoredPayload } from '#/model/grants.ts'
 import { deleteSessionByTokenHash, findSessionByUid, storeSession, updateSession } from '#/model/sessions.ts'
@@ -19,7 +20,7 @@ export const sessionStore: OpenStore = ({ db, clock, issuer }) => ({
       { token_hash: sha256(id), issuer, client_id: typeof client_id === 'string' && !client_id.includes('\0') ? client_id : null },
       clock(),
     )
-    if (!row) return undefined
+    if (!row || !isGoodIn(row, callerOfContext().network)) return undefined
     const memory = requestMemory()
     memory.loaded = {
       uid: row.uid,
