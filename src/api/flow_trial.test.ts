@@ -31,6 +31,7 @@ interface Trial {
     wanted: string[]
     requiredFactors: string[] | null
     isEnough: boolean
+    letsIn: boolean | null
   }
 }
 
@@ -97,6 +98,7 @@ describe('POST /api/v1/flows/{name}/try', () => {
       wanted: [],
       requiredFactors: null,
       isEnough: true,
+      letsIn: null,
     })
   })
 
@@ -132,6 +134,7 @@ describe('POST /api/v1/flows/{name}/try', () => {
       )
     }
     assert.equal((await answered('recovery', { user: 'ben' })).end.reason, 'no_confirmed_address')
+    assert.deepEqual((await answered('recovery', { user: 'ann' })).stages[1]?.asks, ['link'])
   })
 
   it('sees the network, the client and the person as conditions do', async () => {
@@ -180,6 +183,27 @@ describe('POST /api/v1/flows/{name}/try', () => {
     assert.deepEqual([kind, wanted, requiredFactors, isEnough], ['signed_in', ['2fa', 'phr'], ['webauthn'], false])
     assert.equal((await api.call('PATCH', `${path}/authservers/default`, { spec: { policySelector: null } })).status, 200)
     await api.snapshot.refresh()
+  })
+
+  it('says whether the application lets them in', async () => {
+    const spec = {
+      displayName: 'Wiki',
+      launchUrl: 'https://wiki.example/',
+      authServerRef: { name: 'default' },
+      authClientRef: { name: 'wiki' },
+      access: { groups: ['admins'] },
+    }
+    const { status, text } = await api.call('POST', '/api/v1/namespaces/default/applications', { metadata: { name: 'wiki' }, spec })
+    assert.equal(status, 201, text)
+    await api.snapshot.refresh()
+    for (const [user, letsIn] of [
+      ['ann', true],
+      ['ben', false],
+    ] as const) {
+      const { end } = await answered('authentication', { user, client: 'default.wiki' })
+      assert.deepEqual([end.kind, end.letsIn], ['signed_in', letsIn])
+      assert.equal((await answered('authentication', { user })).end.letsIn, null)
+    }
   })
 
   it('names the condition that fails, and why', async () => {

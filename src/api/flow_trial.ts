@@ -2,12 +2,15 @@ import { z } from 'zod'
 import { askedFields, dryRun, type End, type ForeseenStage } from '#/flow/dry_run.ts'
 import { findFlow, isForSignedIn } from '#/flow/flows.ts'
 import type { Context, Facts } from '#/flow/stage.ts'
-import { findUser, findUserByLogin } from '#/identity/users.ts'
+import { effectiveGroups } from '#/identity/groups.ts'
+import { findUser, findUserByLogin, type User } from '#/identity/users.ts'
 import { factorTypes, stageNames } from '#/kinds/flow_stages.ts'
 import type { AuthServerRef } from '#/lib/http.ts'
 import { Problem } from '#/lib/problem.ts'
 import { mayISomewhere, type Right } from '#/policy/access.ts'
 import { acrValues, wantedAcrs } from '#/policy/acr.ts'
+import { decideAccess } from '#/policy/application_access.ts'
+import { accessRules } from '#/resources/application_rules.ts'
 import type { ApiCaller } from './authenticate.ts'
 import type { ApiDeps } from './deps.ts'
 import { type Endpoint, endpoint, json } from './endpoint.ts'
@@ -52,7 +55,7 @@ const answer = z.strictObject({
           .enum(['asked', 'passed', 'stuck', 'denied'])
           .nullable()
           .describe('Of one that comes. `passed`: nothing is asked. `stuck`: it asks what the person has no answer to.'),
-        asks: z.array(z.string()).describe('Names of what is asked; a passkey as `passkey`.'),
+        asks: z.array(z.string()).describe('Names of what is asked; a passkey as `passkey`, a mailed link as `link`.'),
         factors: z.array(z.enum(factorTypes)).describe('Second factors that the person can use here.'),
         reason: text.describe('Why it is broken, stuck or denied.'),
       }),
@@ -68,6 +71,12 @@ const answer = z.strictObject({
       .nullable()
       .describe('Second factors of which one must have been proven. Null: none need be.'),
     isEnough: z.boolean().describe('It is both.'),
+    letsIn: z
+      .boolean()
+      .nullable()
+      .describe(
+        'Whether the Applications of the client let the person in. Null: they do not get so far, come without a client, or you may not list Applications.',
+      ),
     reason: text.describe('Such as `no_password`, `inactive`, `locked_out`, or the reason that the flow denies with.'),
     retryAfter: z.int().nullable().describe('Seconds until the person is not locked out any more.'),
     field: text.describe('The condition that fails: `spec.stages[1].when`.'),
@@ -86,7 +95,7 @@ const shownStage = ({ stage, when, turn, outcome, failed }: ForeseenStage): Answ
   reason: outcome && 'reason' in outcome ? outcome.reason : (failed ?? null),
 })
 
-const shownEnd = (end: End, { acr_values: wanted = [], required_factors }: Context): Answer['end'] => ({
+const shownEnd = (end: End, { acr_values: wanted = [], required_factors }: Context): Omit<Answer['end'], 'letsIn'> => ({
   kind: end.kind,
   acr: end.kind === 'signed_in' ? end.acr : null,
   amr: end.kind === 'signed_in' ? end.amr : [],
@@ -131,7 +140,17 @@ export const flow_trial = (deps: ApiDeps): Endpoint[] => {
       namespaceOf: ({ resource }) => resource.metadata.namespace,
     })
     const { metadata, spec } = found.resource
-    return { client: { client_id, name: spec.displayName ?? metadata.name }, policy: found.policy }
+    return { client: { client_id, name: spec.displayName ?? metadata.name }, labels: metadata.labels, policy: found.policy }
+  }
+
+  const letsIn = async (
+    authServer: AuthServerRef,
+    { user, client, network }: { user: User; client: { client_id: string; name: string; labels: object }; network: string | undefined },
+  ): Promise<boolean> => {
+    const groups = await effectiveGroups(db, user.id)
+    const shown = { name: client.name, clientId: client.client_id, labels: client.labels }
+    const rules = accessRules(snapshot, authServer).get(client.client_id) ?? []
+    return rules.every((rule) => decideAccess(rule, { user, groups, client: shown, network }).kind === 'allowed')
   }
 
   return [
@@ -165,7 +184,7 @@ export const flow_trial = (deps: ApiDeps): Endpoint[] => {
           right: { verb: 'get', kind: 'users' },
           namespaceOf: ({ metadata }) => metadata.namespace,
         })
-        const { client, policy } = wanted.client === undefined ? {} : clientOf(caller, wanted.client, authServer)
+        const { client, labels = {}, policy } = wanted.client === undefined ? {} : clientOf(caller, wanted.client, authServer)
         const acr_values = wantedAcrs(policy?.acr ?? acrValues[0], wanted.acr_values).values
         const context: Context = {
           ...(client ? { client } : {}),
@@ -189,11 +208,15 @@ export const flow_trial = (deps: ApiDeps): Endpoint[] => {
           locales: wanted.locales,
         }
         const { stages, end } = await dryRun(deps, { flow, candidate: { user, factor }, facts, context, request, now })
+        const isAsked = end.kind === 'signed_in' && client !== undefined && caller.may({ verb: 'list', kind: 'Application' })
         const shown: Answer = {
           flow: { namespace: flow.namespace, name: flow.name },
           user: user.username,
           stages: stages.map(shownStage),
-          end: shownEnd(end, context),
+          end: {
+            ...shownEnd(end, context),
+            letsIn: isAsked ? await letsIn(authServer, { user, client: { ...client, labels }, network: wanted.network }) : null,
+          },
         }
         return { body: shown }
       },

@@ -1,36 +1,14 @@
 import { type Command, parseFlags, UsageError } from './command.ts'
-import { columns, render } from './get.ts'
+import { listAttempts, showAttempt } from './flow_attempts.ts'
+import { tryFlow } from './flow_trial.ts'
 import { connectionFlags, connectionUsage, openRest } from './rest_client.ts'
-
-interface Trial {
-  flow: { namespace: string; name: string }
-  user: string
-  stages: {
-    stage: string
-    turn: 'comes' | 'left_out' | 'broken' | 'not_reached'
-    when: string | null
-    outcome: 'asked' | 'passed' | 'stuck' | 'denied' | null
-    asks: string[]
-    factors: string[]
-    reason: string | null
-  }[]
-  end: {
-    kind: 'signed_in' | 'passed' | 'denied' | 'stuck' | 'broken'
-    acr: string | null
-    amr: string[]
-    wanted: string[]
-    requiredFactors: string[] | null
-    isEnough: boolean
-    reason: string | null
-    retryAfter: number | null
-    field: string | null
-  }
-}
 
 const words = (text: string): string[] => text.split(',').filter(Boolean)
 
 export const command: Command = {
-  usage: `try NAME --as USER [--amr M,…] [--acr ACR,…] [--network ADDRESS] [--client ID] [--json]
+  usage: `try NAME --as USER [--amr M,…] [--acr ACR,…] [--network ADDRESS] [--client ID]
+       signet flow attempts [--user USER] [--flow NAME] [--state running|passed|denied]
+       signet flow attempt ID
 
   try                  what a flow would ask of a person and how it would end; nobody is asked, nothing is written or sent
   --as USER            username, e-mail address or id
@@ -38,13 +16,17 @@ export const command: Command = {
   --acr ACR,…          what the client asks for: 1fa, 2fa, phr
   --network ADDRESS    where they come from
   --user-agent TEXT    of their browser
-  --client ID          client_id of the client they come from, whose policy counts
+  --client ID          client_id of the client they come from, whose policy and Applications count
   --factor TYPE        what they prove it by, where they have a choice: totp, static, webauthn, email
   --auth-server NS/N   AuthServer they are at; default: the one whose address the server has
+
+  attempts             who goes through a flow now; a name with ? behind it was only typed
+  attempt              where one of them stands, and what the stages to come would do
+
   --json               the server's answer as it is
 ${connectionUsage}
 
-Exit code 1 when the person would not get through, or not with the acr that is wanted.`,
+Exit code of try: 1 when the person would not get through, or not with the acr that is wanted.`,
   run: async (args, env) => {
     const { values, positionals } = parseFlags(args, {
       ...connectionFlags,
@@ -56,63 +38,33 @@ Exit code 1 when the person would not get through, or not with the acr that is w
       client: { type: 'string' },
       factor: { type: 'string' },
       'auth-server': { type: 'string' },
+      user: { type: 'string' },
+      flow: { type: 'string' },
+      state: { type: 'string' },
       json: { type: 'boolean' },
     })
-    const [action, name, ...rest] = positionals
-    if (action !== 'try' || name === undefined || rest.length) throw new UsageError('wants try NAME --as USER')
-    if (!values.as) throw new UsageError('name the person with --as')
-    const { network, client, factor } = values
-    const body = {
-      user: values.as,
-      network,
-      client,
-      factor,
-      userAgent: values['user-agent'],
-      authServer: values['auth-server'],
-      amr: words(values.amr ?? ''),
-      acr_values: words(values.acr ?? ''),
+    const [action, subject, ...more] = positionals
+    const isJson = values.json === true
+    if (action === 'try' && subject !== undefined && more.length === 0) {
+      if (!values.as) throw new UsageError('name the person with --as')
+      const { network, client, factor } = values
+      const body = {
+        user: values.as,
+        network,
+        client,
+        factor,
+        userAgent: values['user-agent'],
+        authServer: values['auth-server'],
+        amr: words(values.amr ?? ''),
+        acr_values: words(values.acr ?? ''),
+      }
+      return tryFlow(await openRest(values, env), subject, body, isJson)
     }
-    const server = await openRest(values, env)
-    const answer = await server.call('POST', `/api/v1/flows/${encodeURIComponent(name)}/try`, { body: JSON.stringify(body) })
-    const trial = answer.body as Trial
-    process.stdout.write(values.json ? render(trial, 'json') : `${table(trial)}\n${ending(trial)}\n`)
-    return ['signed_in', 'passed'].includes(trial.end.kind) && trial.end.isEnough ? 0 : 1
+    if (action === 'attempts' && subject === undefined) {
+      const { user, flow, state } = values
+      return listAttempts(await openRest(values, env), { user, flow, state }, isJson)
+    }
+    if (action === 'attempt' && subject !== undefined && more.length === 0) return showAttempt(await openRest(values, env), subject, isJson)
+    throw new UsageError('wants try NAME --as USER, attempts, or attempt ID')
   },
 }
-
-const table = ({ stages }: Trial): string =>
-  columns([
-    ['', 'STAGE', 'TURN', 'WHAT'],
-    ...stages.map((stage, index) => [String(index + 1), stage.stage, stage.turn.replaceAll('_', ' '), whatOf(stage)]),
-  ])
-
-const whatOf = ({ turn, when, outcome, asks, factors, reason }: Trial['stages'][number]): string => {
-  if (turn === 'left_out') return `unless ${oneLine(when)}`
-  if (turn === 'broken') return `when ${oneLine(when)}`
-  if (turn === 'not_reached') return ''
-  if (outcome === 'denied') return `denies (${reason})`
-  const asked = outcome === 'passed' ? 'asks for nothing' : `asks for ${asks.length ? asks.join(' or ') : 'a yes'}`
-  if (outcome === 'stuck') return `${asked}: stuck (${reason})`
-  return factors.length ? `${asked}: ${factors.join(', ')}` : asked
-}
-
-const oneLine = (text: string | null): string => (text ?? '').replaceAll(/\s+/g, ' ').trim()
-
-const ending = ({ flow, user, end }: Trial): string => {
-  const { kind, acr, amr, isEnough, reason, retryAfter, field } = end
-  switch (kind) {
-    case 'signed_in':
-      return `${user} is signed in${isEnough ? '' : `, but falls short of ${wantedOf(end)}`}: acr ${acr}, amr ${amr.join(' ')}`
-    case 'passed':
-      return `${user} gets through`
-    case 'stuck':
-      return `${user} is stuck: ${reason}${retryAfter === null ? '' : `, for ${Math.ceil(retryAfter / 60)} minutes`}`
-    case 'denied':
-      return `${user} is denied: ${reason}`
-    case 'broken':
-      return `${user} is refused: Flow ${flow.namespace}/${flow.name} ${field} fails: ${oneLine(reason)}`
-  }
-}
-
-const wantedOf = ({ wanted, requiredFactors }: Trial['end']): string =>
-  [...(wanted.length ? [wanted.join(' or ')] : []), ...(requiredFactors ? [`a factor of ${requiredFactors.join(', ')}`] : [])].join(' and ')

@@ -94,5 +94,9 @@ const reached = ({ acr, amr = [], factors }: Facts, { acr_values: wanted = [], r
   return { kind: 'signed_in', acr, amr, isEnough }
 }
 
-/** What is asked, by the names under which it is posted; a passkey as such. */
-export const askedFields = ({ fields, more }: Ask): string[] => [...fields.map(({ name }) => name), ...(more?.passkey ? ['passkey'] : [])]
+/** What is asked, by the names under which it is posted; a passkey and a mailed link as such. */
+export const askedFields = ({ fields, more }: Ask): string[] => [
+  ...fields.map(({ name }) => name),
+  ...(more?.passkey ? ['passkey'] : []),
+  ...(fields.length === 0 && more?.sentTo !== undefined ? ['link'] : []),
+]

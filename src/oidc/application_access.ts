@@ -5,11 +5,11 @@
 import { type Client, errors, type KoaContextWithOIDC } from 'oidc-provider'
 import { recordEvent } from '#/events/record.ts'
 import { effectiveGroups } from '#/identity/groups.ts'
-import type { ApplicationSpec } from '#/kinds/application.ts'
 import type { Clock } from '#/lib/clock.ts'
 import type { Db } from '#/lib/sql.ts'
 import type { Holder } from '#/model/grants.ts'
 import { decideAccess } from '#/policy/application_access.ts'
+import { type AccessRule, accessRules } from '#/resources/application_rules.ts'
 import type { ResolvedAuthServer, Snapshot } from '#/resources/snapshot.ts'
 import type { Person } from './account.ts'
 import { callerOfContext } from './caller.ts'
@@ -20,8 +20,6 @@ interface Deps {
   clock: Clock
   snapshot: Snapshot
 }
-
-type Rule = NonNullable<ApplicationSpec['access']>
 
 export interface ApplicationAccess {
   /** Whether anyone is kept out at all. */
@@ -37,20 +35,13 @@ export const openApplicationAccess = (
   authServer: Pick<ResolvedAuthServer, 'namespace' | 'name'>,
 ): ApplicationAccess => {
   let generation: unknown
-  let rules = new Map<string, Rule[]>()
+  let rules = new Map<string, AccessRule[]>()
 
-  /** Collected once a change of configuration. A paused Application still keeps out whom it kept out. */
-  const rulesOf = (client_id: string): readonly Rule[] => {
+  /** Collected once a change of configuration. */
+  const rulesOf = (client_id: string): readonly AccessRule[] => {
     if (generation !== snapshot.generation) {
       generation = snapshot.generation
-      rules = new Map()
-      for (const { metadata, spec } of snapshot.list('Application')) {
-        const ref = spec.authClientRef
-        const client = ref && snapshot.client(ref.namespace ?? metadata.namespace, ref.name)
-        // Another AuthServer may have a client of the same id.
-        const isOurs = client && snapshot.clientById(authServer.namespace, authServer.name, client.clientId) === client
-        if (isOurs && spec.access) rules.set(client.clientId, [...(rules.get(client.clientId) ?? []), spec.access])
-      }
+      rules = accessRules(snapshot, authServer)
     }
     return rules.get(client_id) ?? []
   }
