@@ -220,6 +220,17 @@ describe('GET /api/v1/flow-attempts/{id}', () => {
     assert.deepEqual([(await read(ann.id)).body.canGoOn, (await read(ann.id)).body.stage], [false, null])
   })
 
+  it('says when the password it knows is not theirs any more', async () => {
+    const ann = await begin()
+    await ann.post('identification', { username: 'ann' })
+    await ann.post('password', { password })
+    assert.equal((await read(ann.id)).body.canGoOn, true)
+    assert.equal((await api.call('POST', `/api/v1/users/${people.ann}/password`, { password: 'violet compass meadow' })).status, 204)
+    const { body } = await read(ann.id)
+    assert.deepEqual([body.canGoOn, told(body)[2]], [false, 'authenticator_validate current'])
+    assert.equal((await api.call('POST', `/api/v1/users/${people.ann}/password`, { password })).status, 204)
+  })
+
   it('shows nothing with which an attempt, an invitation, a link or a session could be used', async () => {
     const ann = await begin('authentication', '?next=/account/secret-place')
     const shown = [ann.begun.body.passkey?.challenge ?? 'no challenge']

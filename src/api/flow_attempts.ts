@@ -36,7 +36,7 @@ const attemptSchema = z.strictObject({
 })
 
 const inspectedSchema = attemptSchema.extend({
-  canGoOn: z.boolean().describe('False: it is over, or its flow has changed.'),
+  canGoOn: z.boolean().describe('False: it is over, or its flow or the password of the person has changed.'),
   stages: z
     .array(
       z.strictObject({

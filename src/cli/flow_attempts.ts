@@ -54,7 +54,10 @@ const pageOf = ({ flow, state, reason, user, clientId, network, amr, acr, create
   const facts = columns(
     [
       ['flow', flow],
-      ['state', `${state}${reason === null ? '' : ` (${reason})`}${isStale ? ', and can not go on: the flow has changed' : ''}`],
+      [
+        'state',
+        `${state}${reason === null ? '' : ` (${reason})`}${isStale ? ', and can not go on: the flow or the password has changed' : ''}`,
+      ],
       ['user', nameOf(user)],
       ['client', clientId ?? ''],
       ['network', network ?? ''],

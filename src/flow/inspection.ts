@@ -51,7 +51,7 @@ export interface Summary {
 }
 
 export interface Inspection extends Summary {
-  /** False: it is over, its flow has changed, or its row was not written by Signet. */
+  /** False: it is over, its flow or the password it knows has changed, or its row was not written by Signet. */
   canGoOn: boolean
   stages: InspectedStage[]
   facts: Facts
@@ -67,8 +67,8 @@ export const inspectAttempt = async (deps: FlowDeps, row: InspectedFlowAttempt, 
   const isRunning = row.state === 'running'
   const states = openAttemptStates(deps.rootSecret)
   const isOurs = states.isOurs({ ...row, revision: isRunning ? (flow?.revision ?? '') : '' })
-  const canGoOn = isRunning && flow !== undefined && isOurs
-  const stages = !flow || (isRunning && !canGoOn) ? [] : isRunning ? await running(deps, { flow, row, now }) : over(flow, row)
+  const canGoOn = isRunning && flow !== undefined && isOurs && row.is_of_other_password !== true
+  const stages = !flow || (isRunning && !isOurs) ? [] : isRunning ? await running(deps, { flow, row, now }) : over(flow, row)
   return { ...summary(row, flow), canGoOn, stages, facts: factsOf(row), context: contextOf(row) }
 }
 

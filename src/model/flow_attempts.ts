@@ -136,7 +136,12 @@ export const findFlowAttemptById = (db: Db, id: string, now: Date): Promise<Insp
   const [first, last] = [0, 255].map((byte) => Buffer.concat([Buffer.from(id, 'hex'), Buffer.alloc(32 - idBytes, byte)]))
   return db.maybeOne(sql`
   select attempt_hash, flow_name, reference, next, state, reason, stage_index, version, context, facts, sealed_state, signature,
-         issuer, network, user_agent, created_at, expires_at
+         issuer, network, user_agent, created_at, expires_at,
+         facts ? 'password_version'
+           and (facts ->> 'password_version')::numeric
+               <> coalesce((select floor(extract(epoch from p.changed_at) * 1000)
+                              from passwords p
+                             where p.user_id = (facts ->> 'user_id')::uuid), 0) as is_of_other_password
     from flow_attempts
    where attempt_hash between ${first} and ${last}
      and expires_at > ${now}`)
