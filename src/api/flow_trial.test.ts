@@ -6,6 +6,7 @@ import { addFactor } from '#/identity/authenticators.ts'
 import { siteOf } from '#/identity/factor.ts'
 import { factors } from '#/identity/factors/index.ts'
 import { findUser } from '#/identity/users.ts'
+import { stageNames } from '#/kinds/flow_stages.ts'
 import { sql } from '#/lib/sql.ts'
 import { uuidv7 } from '#/lib/uuid.ts'
 import { type Api, issuerUrl, openApi } from '../../test/support/api.ts'
@@ -292,6 +293,7 @@ describe('POST /api/v1/flows/{name}/try', () => {
       'everything',
       [
         { stage: 'captcha' },
+        { stage: 'invitation' },
         { stage: 'identification' },
         { stage: 'prompt', fields: [field] },
         { stage: 'email', template: 'email_confirmation' },
@@ -301,10 +303,13 @@ describe('POST /api/v1/flows/{name}/try', () => {
         { stage: 'email', template: 'recovery' },
         { stage: 'authenticator_email' },
         { stage: 'authenticator_totp' },
+        { stage: 'authenticator_static' },
+        { stage: 'authenticator_webauthn' },
         { stage: 'authenticator_validate' },
         { stage: 'password_change', only: 'always' },
         { stage: 'redirect', to: '/account' },
         { stage: 'user_login' },
+        { stage: 'consent' },
         { stage: 'user_logout' },
         { stage: 'user_delete' },
         { stage: 'source', name: 'none' },
@@ -327,6 +332,8 @@ describe('POST /api/v1/flows/{name}/try', () => {
     const before = await state()
     const trial = await answered('everything', { user: 'ann' })
     assert.deepEqual(await state(), before)
+    const missing = stageNames.filter((name) => !trial.stages.some(({ stage, turn }) => stage === name && turn === 'comes'))
+    assert.deepEqual(missing, ['deny'], 'which is tried above')
     assert.equal(told(trial).at(-1), 'source comes denied')
     assert.deepEqual([trial.end.kind, trial.end.reason], ['denied', 'configuration_error'])
   })

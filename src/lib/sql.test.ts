@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { type FreshDatabase, freshDatabase } from '../../test/support/database.ts'
-import { openDatabase, sql, withinTime } from './sql.ts'
+import { type Db, openDatabase, readingAlone, sql, withinTime } from './sql.ts'
 
 let fresh: FreshDatabase
 before(async () => {
@@ -31,6 +31,20 @@ test('a transaction is all or nothing, and one inside joins it', async () => {
     /no/,
   )
   assert.deepEqual(await fresh.db.any(sql`select n from counted`), [])
+})
+
+test('work that reads alone sees one moment, and is refused what it would write', async () => {
+  await fresh.db.run(sql`create table looked_at as select 1 as n`)
+  const seen = await readingAlone(fresh.db, async (tx) => {
+    const before = await tx.any(sql`select n from looked_at`)
+    await fresh.db.run(sql`insert into looked_at values (2)`)
+    assert.deepEqual(await tx.any(sql`select n from looked_at`), before)
+    return before
+  })
+  assert.deepEqual(seen, [{ n: 1 }])
+  const write = (tx: Db) => tx.transaction((inner) => inner.run(sql`insert into looked_at values (3)`))
+  await assert.rejects(readingAlone(fresh.db, write), { code: '25006' })
+  assert.equal(await fresh.db.run(sql`insert into looked_at values (4)`), 1, 'the connection writes again afterwards')
 })
 
 test('work that takes longer than its time is undefined, and the transaction around it goes on with the time it had', async () => {
