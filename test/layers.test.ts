@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 const layers = [
   ['cli'],
   ['server', 'worker'],
-  ['api', 'portal'],
+  ['api', 'portal', 'outpost'],
   ['oidc'],
   ['flow'],
   ['resources'],

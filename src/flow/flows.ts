@@ -13,6 +13,7 @@ import { sha256 } from '#/lib/crypto.ts'
 import { compileExpression, type Expression } from '#/lib/expression.ts'
 import type { AuthServerRef } from '#/lib/http.ts'
 import { defaultFlows } from '#/resources/default_flows.ts'
+import { clientOfApplication } from '#/resources/outpost_client.ts'
 import type { Snapshot } from '#/resources/snapshot.ts'
 
 export interface Flow {
@@ -110,10 +111,10 @@ const flowsOfClient = (
   authServer: { namespace: string; name: string },
   client_id: string,
 ): Choice | undefined => {
-  for (const { metadata, spec } of snapshot.list('Application')) {
-    const { authClientRef: ref, flows } = spec
-    if (!ref || !flows) continue
-    const client = snapshot.client(ref.namespace ?? metadata.namespace, ref.name)
+  for (const application of snapshot.list('Application')) {
+    const { flows } = application.spec
+    if (!flows) continue
+    const client = clientOfApplication(snapshot, application)
     const isOf = client?.authServer?.namespace === authServer.namespace && client.authServer.name === authServer.name
     if (isOf && client.clientId === client_id) return flows as Choice
   }

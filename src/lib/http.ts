@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
 
 /** What the router found out about a request, before anything else sees it. Headers from outside are never asked again for these. */
 export interface Caller {
@@ -32,3 +33,40 @@ export const getCaller = (request: IncomingMessage): Caller => {
   if (!caller) throw new Error('the request did not come through the router')
   return caller
 }
+
+/** What the router found out about a request that is not for an AuthServer but for an outpost. */
+export interface GuardedCaller {
+  network: string
+  requestId: string
+  /** Lower case, as the browser sees it. */
+  host: string
+  /** The peer is one of the trusted proxies. */
+  isTrusted: boolean
+}
+
+const guardedCallers = new WeakMap<IncomingMessage, GuardedCaller>()
+
+export const setGuardedCaller = (request: IncomingMessage, caller: GuardedCaller): void => {
+  guardedCallers.set(request, caller)
+}
+
+export const getGuardedCaller = (request: IncomingMessage): GuardedCaller => {
+  const caller = guardedCallers.get(request)
+  if (!caller) throw new Error('the request did not come through the router')
+  return caller
+}
+
+/** The bytes that came after a request to change the protocol, and its connection: `response` writes to it as to any other. */
+export interface Upgrade {
+  socket: Duplex
+  head: Buffer
+}
+
+const upgrades = new WeakMap<IncomingMessage, Upgrade>()
+
+export const setUpgrade = (request: IncomingMessage, upgrade: Upgrade): void => {
+  upgrades.set(request, upgrade)
+}
+
+/** Undefined for a plain request. */
+export const getUpgrade = (request: IncomingMessage): Upgrade | undefined => upgrades.get(request)

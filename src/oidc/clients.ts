@@ -12,7 +12,8 @@ import type { Secret } from '#/lib/secret.ts'
 import type { Db } from '#/lib/sql.ts'
 import { findRegisteredClient, useRegisteredClient } from '#/model/registered_clients.ts'
 import type { EffectivePolicy } from '#/policy/effective_policy.ts'
-import { findClientSecrets } from '#/resources/client_secrets.ts'
+import { type ClientSecret, findClientSecrets } from '#/resources/client_secrets.ts'
+import { outpostClientSecret } from '#/resources/outpost_client.ts'
 import type { ResolvedAuthServer, ResolvedClient, Snapshot } from '#/resources/snapshot.ts'
 import { rememberKeyFailures } from './client_keys.ts'
 import { clientMetadata } from './client_metadata.ts'
@@ -92,10 +93,17 @@ export const openClients = (
   const kept = new Map<string, Kept>()
   const making = new Map<string, Promise<Client | undefined>>()
 
+  const secretsOf = async ({ resource, usesSecret, application, clientId }: ResolvedClient, now: Date): Promise<ClientSecret[]> => {
+    const { namespace, name } = resource.metadata
+    if (!usesSecret) return []
+    return application
+      ? [{ secret: outpostClientSecret(deps.rootSecret, authServer.issuerUrl, clientId), createdAt: now, expiresAt: undefined }]
+      : await findClientSecrets(deps.db, deps.rootSecret, namespace, name, now)
+  }
+
   const make = async (Class: ClientClass, resolved: ResolvedClient): Promise<Client | undefined> => {
-    const { namespace, name } = resolved.resource.metadata
     const now = deps.clock()
-    const secrets = resolved.usesSecret ? await findClientSecrets(deps.db, deps.rootSecret, namespace, name, now) : []
+    const secrets = await secretsOf(resolved, now)
     if (resolved.usesSecret && !secrets.length) {
       deps.log.warn({ event: 'oidc.client.without_secret', client_id: resolved.clientId }, 'a client has no secret')
       return undefined
@@ -103,6 +111,8 @@ export const openClients = (
     const values = secrets.map(({ secret, expiresAt }) => ({ value: secret.reveal(), expiresAt }))
     const metadata = clientMetadata(resolved, values[0]?.value)
     const client = new Class(metadata)
+    // An outpost hears of ended sessions by the name that its client knows them by.
+    if (resolved.application) client.includeSid = () => true
     rememberKeyFailures(client, deps.clock)
     if (metadata.sector_identifier_uri !== undefined) await Class.validate(metadata)
     // A secret that is being replaced still signs assertions.

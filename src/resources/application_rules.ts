@@ -1,4 +1,5 @@
 import type { ApplicationSpec } from '#/kinds/application.ts'
+import { clientOfApplication } from './outpost_client.ts'
 import type { Snapshot } from './snapshot.ts'
 
 export type AccessRule = NonNullable<ApplicationSpec['access']>
@@ -9,9 +10,9 @@ export const accessRules = (
   authServer: { namespace: string; name: string },
 ): Map<string, AccessRule[]> => {
   const rules = new Map<string, AccessRule[]>()
-  for (const { metadata, spec } of snapshot.list('Application')) {
-    const ref = spec.authClientRef
-    const client = ref && snapshot.client(ref.namespace ?? metadata.namespace, ref.name)
+  for (const application of snapshot.list('Application')) {
+    const { spec } = application
+    const client = clientOfApplication(snapshot, application)
     // Another AuthServer may have a client of the same id.
     const isOurs = client && snapshot.clientById(authServer.namespace, authServer.name, client.clientId) === client
     if (isOurs && spec.access) rules.set(client.clientId, [...(rules.get(client.clientId) ?? []), spec.access])

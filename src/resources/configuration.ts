@@ -16,6 +16,7 @@ import {
   type Violation,
   violations,
 } from '#/policy/resolved_client.ts'
+import { outpostClientOf } from './outpost_client.ts'
 import { keyOf, type ResourceOf } from './resource.ts'
 
 export interface ResolvedAuthServer extends AuthServerRef {
@@ -37,6 +38,8 @@ export interface ResolvedAuthServer extends AuthServerRef {
 }
 
 export interface ResolvedClient extends Client<ResourceOf<'AuthClient'>> {
+  /** The Application behind an outpost whose client it is, which has no resource of its own. */
+  readonly application: ResourceOf<'Application'> | undefined
   readonly authServer: ResolvedAuthServer | undefined
   /** Why it is refused; undefined when it is not. */
   readonly problem: Problem | undefined
@@ -86,7 +89,11 @@ export const compileConfiguration = (list: Iterable<Resource>): Configuration =>
   const clientsById = new Map<string, Map<string, ResolvedClient>>()
   const governed = new Map<string, ResolvedClient[]>()
   const policyOf = openPolicies()
-  for (const resource of all('AuthClient')) {
+  const behindOutposts = all('Application').flatMap((application) => outpostClientOf(application) ?? [])
+  for (const { resource, application } of [
+    ...all('AuthClient').map((resource) => ({ resource, application: undefined })),
+    ...behindOutposts,
+  ]) {
     const { spec, metadata } = resource
     const serverName = `${spec.authServerRef.namespace ?? metadata.namespace}/${spec.authServerRef.name}`
     const authServer = authServerByKey.get(serverName)
@@ -94,7 +101,7 @@ export const compileConfiguration = (list: Iterable<Resource>): Configuration =>
     const client = resolveClient(resource, policyOf(policies))
     const ofServer = clientsById.get(serverName) ?? new Map<string, ResolvedClient>()
     const taken = ofServer.get(client.clientId)
-    const resolved = { ...client, authServer, problem: clientProblem(client, authServer, serverName, taken) }
+    const resolved = { ...client, application, authServer, problem: clientProblem(client, authServer, serverName, taken) }
     clients.set(nameOf(resource as unknown as Resource), resolved)
     for (const policy of policies) {
       const name = nameOf(policy as unknown as Resource)

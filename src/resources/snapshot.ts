@@ -10,6 +10,7 @@ import { type Database, sql } from '#/lib/sql.ts'
 import { findGeneration, listResourceKeys, listResourcesAfter } from '#/model/resources.ts'
 import type { EffectivePolicy } from '#/policy/effective_policy.ts'
 import { type Configuration, compileConfiguration, type Problem, type ResolvedAuthServer, type ResolvedClient } from './configuration.ts'
+import { guardProblem } from './guard_problem.ts'
 import { keyOf, parseRow, type ResourceOf } from './resource.ts'
 
 /** Synchronous reads of frozen, parsed resources that are in force. What is read at one moment belongs together. */
@@ -30,6 +31,8 @@ export interface Snapshot {
   effectivePolicyOf(client: { metadata: { namespace: string; name: string } }): EffectivePolicy | undefined
   /** Why a client is refused; undefined when it is not. */
   clientProblem(client: { metadata: { namespace: string; name: string } }): Problem | undefined
+  /** Why an Application behind an outpost is closed; undefined when it is not. */
+  problemOfApplication(application: Pick<ResourceOf<'Application'>, 'metadata' | 'spec'>): Problem | undefined
   /** Called after each change; answers how to stop that. */
   onChange(heard: () => void): () => void
   /** Resolves when everything committed before the call is seen. */
@@ -135,6 +138,7 @@ export const openSnapshot = async ({ db, log }: { db: Database; log: Log; clock?
     client: (namespace, name) => configuration.clients.get(`${namespace}/${name}`),
     effectivePolicyOf: ({ metadata }) => configuration.clients.get(`${metadata.namespace}/${metadata.name}`)?.policy,
     clientProblem: ({ metadata }) => configuration.clients.get(`${metadata.namespace}/${metadata.name}`)?.problem,
+    problemOfApplication: (application) => guardProblem(application, configuration),
     onChange: (heard) => {
       listeners.add(heard)
       return () => listeners.delete(heard)

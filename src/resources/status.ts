@@ -4,6 +4,8 @@ import type { ResourceRow } from '#/model/resources.ts'
 import { renderEffectivePolicy } from '#/policy/effective_policy.ts'
 import { violations } from '#/policy/resolved_client.ts'
 import { type Configuration, type Problem, type ResolvedClient, userStoreProblem } from './configuration.ts'
+import { guardProblem } from './guard_problem.ts'
+import { clientOfApplication } from './outpost_client.ts'
 import { keyOf, type Parsed, type ResourceOf } from './resource.ts'
 
 interface Finding {
@@ -91,15 +93,20 @@ const finders: Record<string, (resource: Resource, configuration: Configuration)
       : notReady({ reason: 'AuthServerNotFound', message: `there is no AuthServer ${server}` })
   },
 
-  Application: (resource, { authServerByKey, clients }) => {
+  Application: (resource, configuration) => {
+    const { authServerByKey, clients } = configuration
     const { spec, metadata } = resource as unknown as ResourceOf<'Application'>
     const server = `${spec.authServerRef.namespace ?? metadata.namespace}/${spec.authServerRef.name}`
     if (!authServerByKey.has(server)) return notReady({ reason: 'AuthServerNotFound', message: `there is no AuthServer ${server}` })
     const ref = spec.authClientRef
     const clientName = ref && `${ref.namespace ?? metadata.namespace}/${ref.name}`
-    const client = clientName === undefined ? undefined : clients.get(clientName)
+    const client = clientOfApplication({ client: (namespace, name) => clients.get(`${namespace}/${name}`) }, { metadata, spec })
     if (clientName !== undefined && !client)
       return notReady({ reason: 'AuthClientNotFound', message: `there is no AuthClient ${clientName}` })
+    if (spec.proxy) {
+      const problem = guardProblem({ metadata, spec }, configuration)
+      return problem ? notReady(problem) : ready('Guarded', `an outpost guards ${spec.proxy.externalUrl}`)
+    }
     if (client?.problem) return notReady({ reason: 'AuthClientNotReady', message: `AuthClient ${clientName}: ${client.problem.message}` })
     return ready('Shown', 'people find it in the portal')
   },

@@ -1,8 +1,9 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { IncomingMessage, Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
 /** Not by `import`, which reads everything the module exports, and with its WebSocket loads a client of HTTP: a tenth of a start. */
-export const { createServer } = process.getBuiltinModule('node:http')
+export const { createServer, ServerResponse } = process.getBuiltinModule('node:http')
+export type ServerResponse = InstanceType<typeof ServerResponse>
 
 /** Bounds on every connection: a client that dawdles or floods is cut off. */
 export const openListener = (handle: (request: IncomingMessage, response: ServerResponse) => void): Server =>
@@ -10,7 +11,8 @@ export const openListener = (handle: (request: IncomingMessage, response: Server
     {
       maxHeaderSize: 16 * 1024,
       headersTimeout: 15_000,
-      requestTimeout: 60_000,
+      // Bodies are bounded where they are read: an upload to an application may take hours.
+      requestTimeout: 0,
       keepAliveTimeout: 65_000,
       connectionsCheckingInterval: 5_000,
       requireHostHeader: false,

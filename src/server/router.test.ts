@@ -13,7 +13,8 @@ const authServerFor = (host: string, path: string) =>
 
 const ask = (url: string, headers: IncomingHttpHeaders, peer = '203.0.113.9') =>
   ({ url, headers, socket: { remoteAddress: peer } }) as unknown as IncomingMessage
-const options = { authServerFor, isTrustedProxy: networkMatcher(['10.0.0.0/8']) }
+const guardedPrefix = (asked: string, path: string) => (asked === 'wiki.example.com' && path.startsWith('/w/') ? 2 : undefined)
+const options = { authServerFor, guardedPrefix, isTrustedProxy: networkMatcher(['10.0.0.0/8']) }
 const host = { host: 'id.example.com' }
 
 const routed: [title: string, request: IncomingMessage, expected: Record<string, unknown>][] = [

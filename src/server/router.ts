@@ -5,17 +5,23 @@
  */
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
-import type { AuthServerRef, Caller } from '#/lib/http.ts'
+import type { AuthServerRef, Caller, GuardedCaller } from '#/lib/http.ts'
 
 export type Part = 'oidc' | 'core'
 
+/** Of every outpost, on whatever host. */
+const outpostPrefix = '/outpost.signet/'
+
 export type Route =
   | { kind: 'part'; part: Part; caller: Caller; url: string }
+  | { kind: 'outpost'; caller: GuardedCaller; url: string }
   | { kind: 'refused'; status: 400 | 421; detail: string; requestId: string }
 
 export interface RouterOptions {
   /** The AuthServer whose issuerUrl is the longest that host and path begin with. */
   authServerFor: (host: string, path: string) => AuthServerRef | undefined
+  /** Length of the path under which an application behind the outpost has this host and path; undefined when none has. */
+  guardedPrefix: (host: string, path: string) => number | undefined
   isTrustedProxy: (address: string) => boolean
 }
 
@@ -23,7 +29,7 @@ const hostPattern = /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?$/i
 const requestIdPattern = /^[\w.-]{8,128}$/
 
 /** Pure but for the new request id: decides, changes nothing. */
-export const route = (request: IncomingMessage, { authServerFor, isTrustedProxy }: RouterOptions): Route => {
+export const route = (request: IncomingMessage, { authServerFor, guardedPrefix, isTrustedProxy }: RouterOptions): Route => {
   const { headers } = request
   const peer = plainAddress(request.socket.remoteAddress ?? '')
   const isTrusted = isTrustedProxy(peer)
@@ -32,7 +38,13 @@ export const route = (request: IncomingMessage, { authServerFor, isTrustedProxy 
   if (!target) return { kind: 'refused', status: 400, detail: 'the request target is not a path', requestId }
   const host = (isTrusted && last(headers['x-forwarded-host'])) || target.host || headers.host || ''
   if (!hostPattern.test(host)) return { kind: 'refused', status: 400, detail: 'the Host header is missing or malformed', requestId }
-  const authServer = authServerFor(host.toLowerCase(), target.path)
+  const network = isTrusted ? personAddress(peer, headers['x-forwarded-for'], isTrustedProxy) : peer
+  const asked = host.toLowerCase()
+  const guarded: Route = { kind: 'outpost', url: target.url, caller: { network, requestId, host: asked, isTrusted } }
+  if (target.path.startsWith(outpostPrefix)) return guarded
+  const authServer = authServerFor(asked, target.path)
+  const prefix = guardedPrefix(asked, target.path)
+  if (prefix !== undefined && prefix >= (authServer?.pathPrefix.length ?? 0)) return guarded
   if (!authServer) return { kind: 'refused', status: 421, detail: 'no AuthServer has this host and path in its issuerUrl', requestId }
   const url = target.url.slice(authServer.pathPrefix.length)
   const path = target.path.slice(authServer.pathPrefix.length)
@@ -40,7 +52,7 @@ export const route = (request: IncomingMessage, { authServerFor, isTrustedProxy 
     kind: 'part',
     part: isOidc(path) ? 'oidc' : 'core',
     url: url.startsWith('/') ? url : `/${url}`,
-    caller: { network: isTrusted ? personAddress(peer, headers['x-forwarded-for'], isTrustedProxy) : peer, requestId, authServer },
+    caller: { network, requestId, authServer },
   }
 }
 

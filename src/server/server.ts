@@ -3,23 +3,25 @@
  * server that is starting and not one that is gone. It is ready with the database, the configuration and the templates; the programs of the
  * parts come after (parts.ts). So what is only used there is imported where it is used.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Clock, systemClock } from '#/lib/clock.ts'
 import { networkMatcher, type Settings } from '#/lib/config.ts'
 import { returnStartMemory } from '#/lib/heap.ts'
-import { setCaller } from '#/lib/http.ts'
+import { setCaller, setGuardedCaller, setUpgrade } from '#/lib/http.ts'
 import type { Log } from '#/lib/log.ts'
 import type { Secret } from '#/lib/secret.ts'
 import { openDatabase } from '#/lib/sql.ts'
 import { hasStarted } from '#/model/resources.ts'
 import type { FirstStart } from '#/resources/first_start.ts'
+import { openGuardedHosts } from './guarded_hosts.ts'
 import { openReadiness, type Readiness } from './health.ts'
-import { closeServer, listen, openListener } from './listener.ts'
+import { closeServer, listen, openListener, ServerResponse } from './listener.ts'
 import { openMetrics } from './metrics.ts'
 import { type Handle, openParts } from './parts.ts'
 import { refuse } from './refuse.ts'
-import { type RouterOptions, route, settleHeaders } from './router.ts'
+import { type Part, type RouterOptions, route, settleHeaders } from './router.ts'
 
 export interface ServerOptions {
   settings: Settings
@@ -86,6 +88,7 @@ export const startServer = async ({
     if (request.url?.startsWith('/-/health/')) answerHealth(request, response, whenServing, () => stopping)
     else handle(request, response)
   })
+  server.on('upgrade', (request, socket, head) => answerUpgrade(handle, request, socket as Socket, head))
   const { address, port } = await listen(server, settings.PORT, settings.HOST)
   const { port: metricsPort } = await listen(metrics.server, settings.METRICS_PORT, settings.HOST).catch(async (error: Error) => {
     await closeServer(server, 0)
@@ -118,6 +121,12 @@ export const startServer = async ({
               () =>
                 openCore(deps),
           ),
+        outpost: () =>
+          import('./outpost.ts').then(
+            ({ openEmbeddedOutpost }) =>
+              () =>
+                openEmbeddedOutpost({ ...deps, port: () => port }),
+          ),
       },
       onFault: (part, error) => log.error({ event: 'server.part.failed', 'signet.part': part, error: error.stack }, 'it is opened again'),
     })
@@ -132,6 +141,7 @@ export const startServer = async ({
         const found = snapshot.authServerFor(host, path)
         return found && (only === undefined || only === `${found.namespace}/${found.name}`) ? found : undefined
       },
+      guardedPrefix: openGuardedHosts(snapshot),
       isTrustedProxy,
     })
     serving = true
@@ -187,9 +197,35 @@ export const startServer = async ({
   }
 }
 
+/**
+ * A request to change the protocol is answered as any other, and its connection ends with the answer, unless the one who answers takes it.
+ */
+const answerUpgrade = (handle: Handle, request: IncomingMessage, socket: Socket, head: Buffer): void => {
+  const response = new ServerResponse(request)
+  response.shouldKeepAlive = false
+  response.assignSocket(socket)
+  socket.on('error', () => socket.destroy())
+  response.once('finish', () => socket.destroySoon())
+  setUpgrade(request, { socket, head })
+  handle(request, response)
+}
+
+const bodyWithinMs = 60_000
+
+/** What is meant for us is small. Uploads to applications may take their time, so the listener itself does not bound it. */
+const boundBody = (request: IncomingMessage, response: ServerResponse): void => {
+  if (request.complete || (request.headers['content-length'] === undefined && request.headers['transfer-encoding'] === undefined)) return
+  const late = setTimeout(() => {
+    if (!request.complete) request.destroy()
+  }, bodyWithinMs)
+  const done = () => clearTimeout(late)
+  request.once('end', done)
+  response.once('close', done)
+}
+
 interface Serving extends RouterOptions {
   log: Log
-  parts: Record<'oidc' | 'core', Handle>
+  parts: Record<Part | 'outpost', Handle>
   answered: (part: string, status: number, seconds: number) => void
 }
 
@@ -199,19 +235,19 @@ const serve = ({ log, parts, answered, ...options }: Serving): Handle => {
   return (request, response) => {
     const began = performance.now()
     const decided = route(request, options)
-    const requestId = decided.kind === 'part' ? decided.caller.requestId : decided.requestId
+    const requestId = decided.kind === 'refused' ? decided.requestId : decided.caller.requestId
     response.setHeader('x-request-id', requestId)
     response.once('close', () => {
       const seconds = (performance.now() - began) / 1_000
-      const part = decided.kind === 'part' ? decided.part : 'none'
+      const part = decided.kind === 'part' ? decided.part : decided.kind === 'outpost' ? 'outpost' : 'none'
       answered(part, response.statusCode, seconds)
       requests.info({
         event: 'http.request',
         'http.request.method': request.method,
         // Without the query: codes, tokens and addresses of mail stand there.
-        'url.path': loggedPath(decided.kind === 'part' ? decided.url : ''),
+        'url.path': loggedPath(decided.kind === 'refused' ? '' : decided.url),
         'http.response.status_code': response.statusCode,
-        'client.address': decided.kind === 'part' ? decided.caller.network : request.socket.remoteAddress,
+        'client.address': decided.kind === 'refused' ? request.socket.remoteAddress : decided.caller.network,
         'signet.part': part,
         'signet.request_id': requestId,
         duration_ms: Math.round(seconds * 1e5) / 100,
@@ -222,6 +258,12 @@ const serve = ({ log, parts, answered, ...options }: Serving): Handle => {
       return
     }
     request.url = decided.url
+    if (decided.kind === 'outpost') {
+      setGuardedCaller(request, decided.caller)
+      parts.outpost(request, response)
+      return
+    }
+    boundBody(request, response)
     settleHeaders(request, decided.caller)
     setCaller(request, decided.caller)
     parts[decided.part](request, response)

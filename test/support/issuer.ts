@@ -67,7 +67,11 @@ export const startIssuer = async ({
   const oidc = await openOidc({ db, log, clock, settings, snapshot, rootSecret, pages })
   const isTrustedProxy = networkMatcher([])
   handle = (request, response) => {
-    const found = route(request, { authServerFor: (host, path) => snapshot.authServerFor(host, path), isTrustedProxy })
+    const found = route(request, {
+      authServerFor: (host, path) => snapshot.authServerFor(host, path),
+      guardedPrefix: () => undefined,
+      isTrustedProxy,
+    })
     if (found.kind !== 'part') {
       response.writeHead(421).end()
       return

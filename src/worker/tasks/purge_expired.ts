@@ -15,6 +15,7 @@ import { purgeMailedLinks } from '#/model/mailed_links.ts'
 import { purgeReputations } from '#/model/network_reputations.ts'
 import { purgeInteractions } from '#/model/oidc_interactions.ts'
 import { purgeReplays } from '#/model/oidc_replays.ts'
+import { purgeEndings } from '#/model/outpost_endings.ts'
 import { purgePushedRequests } from '#/model/pushed_authorization_requests.ts'
 import { purgeRefreshTokens } from '#/model/refresh_tokens.ts'
 import { purgeRegisteredClients } from '#/model/registered_clients.ts'
@@ -22,6 +23,7 @@ import { purgeRememberedDevices } from '#/model/remembered_devices.ts'
 import { purgeRevokedTokens } from '#/model/revoked_tokens.ts'
 import { purgeSessions } from '#/model/sessions.ts'
 import { purgeSigningKeys } from '#/model/signing_keys.ts'
+import { sessionMs } from '#/outpost/session.ts'
 import { lockOutSince } from '#/policy/lock_out.ts'
 import { forgottenSince } from '#/policy/reputation.ts'
 import type { Task } from '../task.ts'
@@ -57,6 +59,7 @@ const purges: Record<string, Purge> = {
   failed_sign_ins: (db, now, rows) => purgeFailedSignIns(db, rows, lockOutSince(now)),
   network_reputations: (db, now, rows) => purgeReputations(db, forgottenSince(now), rows),
   remembered_devices: purgeRememberedDevices,
+  outpost_endings: (db, now, rows) => purgeEndings(db, new Date(now.getTime() - sessionMs), rows),
   sessions: purgeSessions,
   api_tokens: purgeApiTokens,
   invitations: purgeInvitations,

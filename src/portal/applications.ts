@@ -1,11 +1,12 @@
 /** What a person may use, and where a click leads. */
+import type { Applications } from '#/flow/portal_pages.ts'
 import { effectiveGroups } from '#/identity/groups.ts'
-import type { User } from '#/identity/user.ts'
-import type { AuthServerRef } from '#/lib/http.ts'
 import type { Log } from '#/lib/log.ts'
 import type { Db } from '#/lib/sql.ts'
 import { decideAccess } from '#/policy/application_access.ts'
-import type { ResolvedClient, Snapshot } from './snapshot.ts'
+import { clientOfApplication } from '#/resources/outpost_client.ts'
+import type { ResolvedClient, Snapshot } from '#/resources/snapshot.ts'
+import type { Person } from './person.ts'
 
 export interface ApplicationsDeps {
   db: Db
@@ -13,46 +14,30 @@ export interface ApplicationsDeps {
   snapshot: Snapshot
 }
 
-export interface OwnApplication {
-  name: string
-  description?: string
-  icon?: string
-  url: string
-  /** Where there is no icon. */
-  initial: string
-}
-
-/** Who asks, where, and from where. */
-export interface ApplicationUser {
-  user: User
-  authServer: AuthServerRef
-  network: string
-}
+type Shown = Applications['applications'][number]
 
 /** Applications of this AuthServer that the person may use, and its clients that can begin a sign-in by themselves; by name. */
-export const listApplications = async (
-  { db, log, snapshot }: ApplicationsDeps,
-  { user, authServer, network }: ApplicationUser,
-): Promise<OwnApplication[]> => {
+export const listApplications = async ({ db, log, snapshot }: ApplicationsDeps, person: Person): Promise<Shown[]> => {
+  const { user } = person.session
   const groups = await effectiveGroups(db, user.id)
-  const { namespace, name, issuerUrl } = authServer
+  const { namespace, name, issuerUrl } = person.authServer
   const isOfServer = (ref: { namespace?: string | undefined; name: string }, own: string) =>
     ref.name === name && (ref.namespace ?? own) === namespace
   const listed = new Set<string>()
-  const shown: OwnApplication[] = []
-  for (const { metadata, spec } of snapshot.list('Application')) {
-    const ref = spec.authClientRef
-    const client = ref && snapshot.client(ref.namespace ?? metadata.namespace, ref.name)
+  const shown: Shown[] = []
+  for (const application of snapshot.list('Application')) {
+    const { metadata, spec } = application
+    const client = clientOfApplication(snapshot, application)
     if (client) listed.add(client.clientId)
     if (spec.paused || !isOfServer(spec.authServerRef, metadata.namespace)) continue
-    const access = decideAccess(spec.access, { user, groups, client: client ? clientOf(client) : {}, network })
+    const access = decideAccess(spec.access, { user, groups, client: client ? clientOf(client) : {}, network: person.network })
     if (access.kind === 'refused' && access.failed)
       log.warn(
-        { event: 'application.refused', application: `${metadata.namespace}/${metadata.name}`, reason: access.failed.slice(0, 300) },
+        { event: 'portal.application.refused', application: `${metadata.namespace}/${metadata.name}`, reason: access.failed.slice(0, 300) },
         'an access expression failed',
       )
     if (access.kind !== 'allowed') continue
-    shown.push(tile(spec.displayName, spec.launchUrl, spec.description, spec.icon))
+    shown.push(tile(spec.displayName, spec.launchUrl ?? spec.proxy?.externalUrl ?? '', spec.description, spec.icon))
   }
   for (const { metadata, spec } of snapshot.list('AuthClient')) {
     const client = snapshot.client(metadata.namespace, metadata.name)
@@ -72,7 +57,7 @@ const clientOf = ({ clientId, resource }: ResolvedClient) => ({
   labels: resource.metadata.labels,
 })
 
-const tile = (name: string, url: string, description: string | undefined, icon: string | undefined): OwnApplication => ({
+const tile = (name: string, url: string, description: string | undefined, icon: string | undefined): Shown => ({
   name,
   url,
   initial: [...name.trim()][0]?.toUpperCase() ?? '·',

@@ -1,0 +1,24 @@
+/** `outpost_endings`: sessions that ended, by the name that an outpost's client knew them by; written by a trigger on `sessions`. */
+import { type Db, sql } from '#/lib/sql.ts'
+
+export interface Ending {
+  ending_id: string
+  issuer: string
+  sid: string
+  ended_at: Date
+}
+
+/** In the order of their writing, which is not always that of their commits: ask with some of those known before. */
+export const listEndings = (db: Db, { after, since, limit }: { after: string; since: Date; limit: number }): Promise<Ending[]> =>
+  db.any<Ending>(sql`
+    select ending_id, issuer, sid, ended_at
+      from outpost_endings
+     where ending_id > ${after}
+       and ended_at > ${since}
+     order by ending_id
+     limit ${limit}`)
+
+export const purgeEndings = (db: Db, until: Date, batch: number): Promise<number> =>
+  db.run(sql`
+    delete from outpost_endings
+     where ending_id in (select ending_id from outpost_endings where ended_at <= ${until} order by ending_id limit ${batch} for update skip locked)`)

@@ -1,0 +1,74 @@
+/**
+ * Whether a request may pass. The one place that decides, for every mode and every proxy in front; whatever goes wrong on the way refuses.
+ */
+import { publicPathPattern } from '#/kinds/application_proxy.ts'
+import type { Log } from '#/lib/log.ts'
+import { meetsAcr } from '#/policy/acr.ts'
+import { decideAccess } from '#/policy/application_access.ts'
+import { type Address, isPlain } from './address.ts'
+import type { Core, GuardedApplication, Person } from './core.ts'
+import type { People } from './people.ts'
+import { demandsOf, type Session, type Sessions } from './session.ts'
+
+export interface Question {
+  application: GuardedApplication
+  address: Address
+  cookies: string | undefined
+  network: string
+  now: number
+}
+
+export type Decision =
+  | { kind: 'allowed'; session: Session; person: Person }
+  /** Anyone may ask for this path; whoever is signed in is named all the same. */
+  | { kind: 'public'; signedIn: { session: Session; person: Person } | undefined }
+  | { kind: 'sign_in' }
+  | { kind: 'refused'; reason: string }
+
+export interface DecisionDeps {
+  core: Core
+  log: Log
+  sessions: Sessions
+  people: People
+}
+
+const patterns = new WeakMap<readonly string[], readonly RegExp[]>()
+
+const isPublic = ({ publicPaths }: GuardedApplication, { path }: Address): boolean => {
+  if (publicPaths.length === 0 || !isPlain(path)) return false
+  let compiled = patterns.get(publicPaths)
+  if (!compiled) {
+    compiled = publicPaths.map(publicPathPattern)
+    patterns.set(publicPaths, compiled)
+  }
+  return compiled.some((pattern) => pattern.test(path))
+}
+
+/** Not a promise where nobody has to be asked, which is nearly always. */
+export const decide = (deps: DecisionDeps, question: Question): Decision | Promise<Decision> => {
+  const { application, cookies, now } = question
+  if (application.problem !== undefined) return { kind: 'refused', reason: 'the application is closed: its settings are wrong' }
+  const session = deps.sessions.read(cookies, application, now)
+  const live = session && !deps.core.hasEnded(session.issuer, session.sid) ? session : undefined
+  const person = live && deps.people.current(live, now)
+  return person instanceof Promise ? person.then((found) => judge(deps, question, live, found)) : judge(deps, question, live, person)
+}
+
+const judge = (deps: DecisionDeps, question: Question, session: Session | undefined, person: Person | undefined): Decision => {
+  const { application, address, network } = question
+  const isOpen = isPublic(application, address)
+  if (!session || !person) return isOpen ? { kind: 'public', signedIn: undefined } : { kind: 'sign_in' }
+  const isEnough =
+    meetsAcr(session.acr, [application.acr]) && (application.requiredFactors === undefined || session.vouchedFor === demandsOf(application))
+  const access = decideAccess(application.access, { user: person, groups: person.groups, client: application.client, network })
+  const isAllowed = isEnough && access.kind === 'allowed'
+  if (isOpen) return { kind: 'public', signedIn: isAllowed ? { session, person } : undefined }
+  if (!isEnough) return { kind: 'sign_in' }
+  if (access.kind === 'allowed') return { kind: 'allowed', session, person }
+  if (access.failed !== undefined)
+    deps.log.warn(
+      { event: 'outpost.access.failed', application: application.key, reason: access.failed.slice(0, 300) },
+      'an access expression failed',
+    )
+  return { kind: 'refused', reason: `${person.username} may not use ${application.displayName}` }
+}

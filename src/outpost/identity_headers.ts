@@ -1,0 +1,66 @@
+/** What an application is told of the person, and the names that nobody outside may use for it. */
+import type { GuardedApplication, Person } from './core.ts'
+import type { Session } from './session.ts'
+
+/** Not separated by commas, which stand in names of groups that come from directories. */
+const separator = '|'
+
+export const remoteNames = ['Remote-User', 'Remote-Groups', 'Remote-Email', 'Remote-Name'] as const
+const ownPrefix = 'x-signet-'
+const remote = new Set(remoteNames.map((name) => name.toLowerCase()))
+
+/** Servers take `X_Signet_Username` for `X-Signet-Username`, some take dots for dashes too. */
+const asRead = (name: string): string => name.toLowerCase().replace(/[_.\s]/g, '-')
+
+/** Whether a header says who someone is, under any name that an application could read as one of ours. */
+export const isIdentityHeader = (name: string): boolean => {
+  const read = asRead(name)
+  return read.startsWith(ownPrefix) || remote.has(read)
+}
+
+/** As bytes of UTF-8, which is how applications read them; without what could end a line. */
+export const headerText = (value: string): string =>
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is to be found.
+  Buffer.from(value.replace(/[\u0000-\u001f\u007f]/g, ' ').toWellFormed(), 'utf8').toString('latin1')
+
+/** A list in one header: what would look like two entries is left out, so that nobody gains a group by its name. */
+const list = (values: readonly string[], by: string): string => headerText(values.filter((value) => !value.includes(by)).join(by))
+
+/** Every name is there, empty where there is nobody: a proxy that copies them then overwrites whatever came from outside. */
+export const identityHeaders = (
+  { headers }: Pick<GuardedApplication, 'headers'>,
+  signedIn: { session: Session; person: Person } | undefined,
+): Record<string, string> => {
+  const person = signedIn?.person
+  const groups = person?.groups ?? []
+  return {
+    'X-Signet-Username': headerText(person?.username ?? ''),
+    'X-Signet-Email': headerText(person?.email ?? ''),
+    'X-Signet-Name': headerText(person?.name ?? ''),
+    'X-Signet-Groups': list(groups, separator),
+    'X-Signet-Uid': person?.id ?? '',
+    'X-Signet-Entitlements': list(signedIn?.session.entitlements ?? [], separator),
+    ...(headers.remoteUser
+      ? {
+          'Remote-User': headerText(person?.username ?? ''),
+          'Remote-Groups': list(groups, ','),
+          'Remote-Email': headerText(person?.email ?? ''),
+          'Remote-Name': headerText(person?.name ?? ''),
+        }
+      : {}),
+  }
+}
+
+/** `Authorization` for an application that wants Basic; undefined where the person has no such attributes. */
+export const upstreamBasic = ({ headers: { basic } }: Pick<GuardedApplication, 'headers'>, person: Person): string | undefined => {
+  if (!basic) return undefined
+  const username = textOf(person.attributes[basic.username])
+  const password = textOf(person.attributes[basic.password])
+  if (username === undefined || password === undefined || username.includes(':')) return undefined
+  return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
+}
+
+const textOf = (value: unknown): string | undefined => {
+  const first = Array.isArray(value) ? value[0] : value
+  return typeof first === 'string' && first !== '' ? first : undefined
+}

@@ -1,0 +1,290 @@
+/** An outpost, put together: what it answers itself, what it answers proxies, and what it lets through. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { PageRenderer } from '#/flow/pages.ts'
+import { readLocales } from '#/lib/catalogue.ts'
+import type { Clock } from '#/lib/clock.ts'
+import { getGuardedCaller, getUpgrade } from '#/lib/http.ts'
+import type { Log } from '#/lib/log.ts'
+import { parseTarget } from './address.ts'
+import type { Core, GuardedApplication } from './core.ts'
+import { type Decision, decide } from './decision.ts'
+import { answerForward, isPage } from './forward.ts'
+import { type Guard, isBelow, openGuard } from './guard.ts'
+import { identityHeaders, upstreamBasic } from './identity_headers.ts'
+import { jwksOf, openIdentityJwts } from './identity_jwt.ts'
+import { openPeople } from './people.ts'
+import { openProxy } from './proxy.ts'
+import { servers } from './servers/index.ts'
+import { clearSession, cookieName, cookiesNamed, openSessions, writeSession } from './session.ts'
+import { openSignIn, outpostPath, safeDestination } from './sign_in.ts'
+
+export interface OutpostDeps {
+  core: Core
+  log: Log
+  clock: Clock
+  pages: Pick<PageRenderer, 'render'>
+  version: string
+}
+
+export interface Outpost {
+  handle(request: IncomingMessage, response: ServerResponse): void
+  close(): Promise<void>
+}
+
+const endedLookMs = 1_000
+
+export const openOutpost = ({ core, log, clock, pages, version }: OutpostDeps): Outpost => {
+  let guard: Guard = openGuard(core.applications())
+  core.onChange(() => {
+    guard = openGuard(core.applications())
+  })
+  const deps = { core, log, sessions: openSessions(), people: openPeople({ core, log }), guard: () => guard, jwts: openIdentityJwts() }
+  const signIn = openSignIn({ core })
+  const proxy = openProxy({ log })
+
+  /** Connections that stay, each with what it hangs on. */
+  const staying = new Map<() => void, { issuer: string; sid: string }>()
+  const looking = setInterval(() => {
+    for (const [end, { issuer, sid }] of staying) if (core.hasEnded(issuer, sid)) end()
+  }, endedLookMs)
+  looking.unref()
+
+  const page = (
+    { request, response }: Exchange,
+    status: number,
+    { error, retry, product }: { error: string; retry?: string; product: string },
+  ): undefined => {
+    const { headers } = request
+    const locales = readLocales({ cookies: headers.cookie, acceptLanguage: headers['accept-language'] })
+    const { html, headers: pageHeaders } = pages.render(
+      'error',
+      { error, ...(retry === undefined ? {} : { retry }) },
+      { locales, pathPrefix: '', product },
+    )
+    response.writeHead(status, { ...pageHeaders, 'content-length': Buffer.byteLength(html) })
+    response.end(html)
+  }
+
+  const refuse = (exchange: Exchange, status: number, text: string, application?: GuardedApplication): undefined => {
+    if (application && status === 403 && isPage(exchange.request.method ?? 'GET', exchange.request))
+      return page(exchange, 403, { error: 'access_denied', retry: `${outpostPath}/sign_out`, product: application.displayName })
+    const body = `${text}\n`
+    exchange.response.writeHead(status, {
+      'content-type': 'text/plain; charset=utf-8',
+      'content-length': Buffer.byteLength(body),
+      'cache-control': 'no-store',
+    })
+    exchange.response.end(body)
+  }
+
+  const answerJson = ({ response }: Exchange, value: unknown): undefined => {
+    const body = JSON.stringify(value)
+    response.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body), 'cache-control': 'no-store' })
+    response.end(body)
+  }
+
+  const redirect = ({ response }: Exchange, location: string, cookies: string[] = []): undefined => {
+    response.writeHead(302, {
+      location,
+      'cache-control': 'no-store',
+      'content-length': 0,
+      ...(cookies.length ? { 'set-cookie': cookies } : {}),
+    })
+    response.end()
+  }
+
+  const own: Record<string, (exchange: Exchange, query: string) => Answered> = {
+    ping: (exchange) => answerJson(exchange, { status: 'ok', version }),
+
+    jwks: (exchange) => {
+      const application = guard.onHost(exchange.host)
+      return application ? answerJson(exchange, jwksOf(application)) : refuse(exchange, 404, 'no application stands here')
+    },
+
+    start: async (exchange, query) => {
+      const rd = destinationIn(query)
+      const application = applicationFor(guard, exchange.host, rd)
+      if (!application) return refuse(exchange, 404, 'no application stands here')
+      if (application.problem !== undefined) return refuse(exchange, 403, 'the application is closed: its settings are wrong', application)
+      const { location, setCookie } = await signIn.begin(application, safeDestination(rd, application, guard), clock().getTime())
+      redirect(exchange, location, [setCookie])
+    },
+
+    callback: async (exchange, query) => {
+      const now = clock().getTime()
+      const state = new URLSearchParams(query).get('state') ?? ''
+      const applications = core.applications().filter(({ host }) => host === exchange.host)
+      const known = signIn.findTry(applications, { state, cookies: exchange.request.headers.cookie }, now)
+      const [first] = applications
+      if (!first) return refuse(exchange, 404, 'no application stands here')
+      // Nothing is known of who began it, so nothing is done: whoever wants in begins anew.
+      if (!known) return page(exchange, 400, { error: 'conflict', retry: `${outpostPath}/start`, product: first.displayName })
+      const { application, found } = known
+      const forget = signIn.forget(application, state)
+      const refused = new URLSearchParams(query).get('error')
+      if (refused !== null) {
+        exchange.response.setHeader('set-cookie', forget)
+        return page(exchange, 403, {
+          error: 'access_denied',
+          retry: `${outpostPath}/start?rd=${encodeURIComponent(found.rd)}`,
+          product: application.displayName,
+        })
+      }
+      try {
+        const finished = await signIn.finish(application, found, query, now)
+        if (!finished) return refuse(exchange, 403, 'this account can not be used', application)
+        redirect(exchange, found.rd, [forget, hint(application, finished.idToken), ...writeSession(finished.session, application)])
+      } catch (error) {
+        log.warn(
+          { event: 'outpost.sign_in.failed', application: application.key, error: (error as Error).message.slice(0, 300) },
+          'a sign-in was not finished',
+        )
+        exchange.response.setHeader('set-cookie', forget)
+        page(exchange, 400, {
+          error: 'conflict',
+          retry: `${outpostPath}/start?rd=${encodeURIComponent(found.rd)}`,
+          product: application.displayName,
+        })
+      }
+    },
+
+    sign_out: async (exchange) => {
+      const applications = core.applications().filter(({ host }) => host === exchange.host)
+      const { cookie } = exchange.request.headers
+      const now = clock().getTime()
+      const signedIn = applications.find((application) => deps.sessions.read(cookie, application, now))
+      const [first] = applications
+      if (!first) return refuse(exchange, 404, 'no application stands here')
+      if (!signedIn) return page(exchange, 200, { error: 'signed_out', retry: `${outpostPath}/start`, product: first.displayName })
+      const [idToken] = cookiesNamed(cookie, hintName(signedIn))
+      const cookies = [...applications.flatMap((application) => clearSession(application)), hint(signedIn, '')]
+      redirect(exchange, await signIn.endSession(signedIn, idToken || undefined), [...new Set(cookies)])
+    },
+  }
+
+  const guarded = (exchange: Exchange, target: { path: string; query: string }): Answered => {
+    const { request, host, caller } = exchange
+    const application = guard.find(host, target.path)
+    if (application?.mode !== 'proxy') return refuse(exchange, 404, 'nothing stands at this address')
+    if (/(?:^|\/)(?:\.|%2e){1,2}(?:\/|$)/i.test(target.path)) return refuse(exchange, 400, 'a path may not go up')
+    const now = clock().getTime()
+    const decision = decide(deps, {
+      application,
+      address: { host, ...target },
+      cookies: request.headers.cookie,
+      network: caller.network,
+      now,
+    })
+    const follow = (made: Decision) => letThrough(exchange, { application, target, decision: made, now })
+    return decision instanceof Promise ? decision.then(follow) : follow(decision)
+  }
+
+  const letThrough = (
+    exchange: Exchange,
+    {
+      application,
+      target,
+      decision,
+      now,
+    }: { application: GuardedApplication; target: { path: string; query: string }; decision: Decision; now: number },
+  ): undefined => {
+    const { request, response, host, caller } = exchange
+    if (decision.kind === 'refused') return refuse(exchange, 403, decision.reason, application)
+    if (decision.kind === 'sign_in') {
+      if (!isPage(request.method ?? 'GET', request) || getUpgrade(request)) return refuse(exchange, 401, 'sign in first')
+      return redirect(
+        exchange,
+        `${application.origin}${outpostPath}/start?rd=${encodeURIComponent(`${application.origin}${target.path}${target.query}`)}`,
+      )
+    }
+    const signedIn = decision.kind === 'allowed' ? decision : decision.signedIn
+    const identity = signedIn ? identityHeaders(application, signedIn) : {}
+    if (signedIn && application.headers.jwt) identity['X-Signet-Jwt'] = deps.jwts.of(application, signedIn, now)
+    proxy.pass(request, response, {
+      application,
+      address: { host, ...target },
+      caller,
+      identity,
+      authorization: signedIn && upstreamBasic(application, signedIn.person),
+      staying: (end) => {
+        if (signedIn) staying.set(end, { issuer: signedIn.session.issuer, sid: signedIn.session.sid })
+        return () => staying.delete(end)
+      },
+    })
+  }
+
+  const answer = (exchange: Exchange): Answered => {
+    const { request } = exchange
+    const target = parseTarget(request.url)
+    if (!target) return refuse(exchange, 400, 'the request target is not a path')
+    if (!isBelow(target.path, outpostPath)) return guarded(exchange, target)
+    const [name = '', kind = '', ...rest] = target.path.slice(outpostPath.length + 1).split('/')
+    if (name === 'auth') {
+      const server = Object.hasOwn(servers, kind) ? servers[kind] : undefined
+      if (!server || (kind !== 'envoy' && rest.length)) return refuse(exchange, 404, 'no such proxy is known here')
+      const { network, isTrusted } = exchange.caller
+      return answerForward(
+        deps,
+        server,
+        { ...exchange, rest: `/${rest.join('/')}${target.query}` },
+        { network, isTrusted, now: clock().getTime() },
+      )
+    }
+    const handler = kind === '' && Object.hasOwn(own, name) ? own[name] : undefined
+    if (!handler) return refuse(exchange, 404, 'nothing stands at this address')
+    if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(exchange, 405, 'this address takes GET')
+    return handler(exchange, target.query)
+  }
+
+  return {
+    handle: (request, response) => {
+      const caller = getGuardedCaller(request)
+      const exchange: Exchange = { request, response, caller, host: caller.host }
+      const failed = (error: Error) => {
+        log.error(
+          { event: 'outpost.request.failed', error: error.stack, 'signet.request_id': caller.requestId },
+          'a request was refused for a fault',
+        )
+        if (response.headersSent) response.destroy()
+        else refuse(exchange, 503, 'the outpost can not answer now')
+      }
+      try {
+        answer(exchange)?.catch(failed)
+      } catch (error) {
+        failed(error as Error)
+      }
+    },
+    close: async () => {
+      clearInterval(looking)
+      for (const end of [...staying.keys()]) end()
+      proxy.close()
+    },
+  }
+}
+
+/** A promise where someone had to be asked. */
+type Answered = undefined | Promise<undefined>
+
+interface Exchange {
+  request: IncomingMessage
+  response: ServerResponse
+  caller: ReturnType<typeof getGuardedCaller>
+  host: string
+}
+
+/** The ID token goes along to the AuthServer when the person signs out, so that it need not ask whether they mean it. Sent there alone. */
+const hintName = (application: Pick<GuardedApplication, 'cookieKey'>): string => `${cookieName(application)}_hint`
+const hint = (application: GuardedApplication, idToken: string): string =>
+  `${hintName(application)}=${idToken.length < 3_800 ? idToken : ''}; Path=${outpostPath}/sign_out; ${idToken === '' ? 'Max-Age=0; ' : ''}HttpOnly; SameSite=Lax${application.origin.startsWith('https:') ? '; Secure' : ''}`
+
+/** `rd` comes encoded, or as a proxy's configuration pastes it: then all that follows is part of it. */
+const destinationIn = (query: string): string | undefined => {
+  const pasted = /^\?rd=(https?:\/\/.*)$/i.exec(query)?.[1]
+  return pasted ?? new URLSearchParams(query).get('rd') ?? undefined
+}
+
+/** Of several on one host the one that the person was on their way to. */
+const applicationFor = (guard: Guard, host: string, rd: string | undefined): GuardedApplication | undefined => {
+  const path = rd !== undefined && URL.canParse(rd, `http://${host}`) ? new URL(rd, `http://${host}`) : undefined
+  return (path?.host === host ? guard.find(host, path.pathname) : undefined) ?? guard.onHost(host)
+}

@@ -1,0 +1,38 @@
+/** What differs between proxies that ask about each request: how they say which request it is, and what answer they understand. */
+import type { IncomingHttpHeaders } from 'node:http'
+
+/** The request that a proxy asks about. */
+export interface Original {
+  scheme: string
+  /** As the browser sent it. */
+  host: string
+  /** Path and query, as the browser sent them. */
+  target: string
+  method: string
+}
+
+export interface ForwardServer {
+  /** `rest`: what follows the endpoint's own path. Undefined when the proxy does not say, or says it in a way that could mean two things. */
+  original(headers: IncomingHttpHeaders, rest: string, method: string): Original | undefined
+  /** Whether it hands a redirect on to the browser; else it makes one of its own from 401. */
+  redirects: boolean
+}
+
+/** A header that is there once. */
+export const only = (header: string | string[] | undefined): string | undefined =>
+  typeof header === 'string' && header !== '' && !header.includes(',') ? header : undefined
+
+/** A header that holds an address, in which commas are usual. */
+export const onlyUrl = (header: string | string[] | undefined): string | undefined =>
+  typeof header === 'string' && header !== '' ? header : undefined
+
+/** Traefik and Caddy say it in the same headers, which they set themselves. */
+export const fromForwardedHeaders: ForwardServer = {
+  redirects: true,
+  original: (headers, _, method) => {
+    const host = only(headers['x-forwarded-host'])
+    const target = onlyUrl(headers['x-forwarded-uri'])
+    const scheme = only(headers['x-forwarded-proto'])
+    return host && target && scheme ? { scheme, host, target, method: only(headers['x-forwarded-method']) ?? method } : undefined
+  },
+}

@@ -1,0 +1,143 @@
+/**
+ * A sign-in at an outpost: sealed into cookies, so that a request is judged without asking anyone. One value is cut into several cookies where it
+ * is longer than browsers take.
+ */
+import { createCipheriv, createDecipheriv, hash, randomBytes } from 'node:crypto'
+import { deflateRawSync, inflateRawSync } from 'node:zlib'
+import type { GuardedApplication, Person } from './core.ts'
+
+export interface Session {
+  /** The issuer's name of the session that it hangs on. */
+  sid: string
+  issuer: string
+  person: Person
+  acr: string
+  amr: string[]
+  /** What the AuthServer was asked to see to at this sign-in: `demandsOf`. */
+  vouchedFor: string
+  /** Milliseconds since 1970. */
+  signedInAt: number
+  expiresAt: number
+  /** `entitlements` of ClaimMappers. */
+  entitlements: string[]
+}
+
+/** A client, and the second factors that its policies want. */
+export const demandsOf = ({ client, requiredFactors }: Pick<GuardedApplication, 'client' | 'requiredFactors'>): string =>
+  [client.clientId, ...(requiredFactors ?? [])].join(' ')
+
+/** How long a browser is not sent to the AuthServer again. Ending the session there ends it here at once. */
+export const sessionMs = 12 * 3_600_000
+
+const chunk = 3_600
+const mostChunks = 6
+const largest = 64 * 1_024
+const nonceBytes = 12
+const tagBytes = 16
+
+type Scope = Pick<GuardedApplication, 'cookieKey' | 'cookieDomain' | 'origin' | 'path' | 'mode'>
+
+/** Applications that share a key share the cookie. */
+export const cookieName = ({ cookieKey }: Pick<GuardedApplication, 'cookieKey'>): string =>
+  `signet_outpost_${hash('sha256', `name ${cookieKey}`, 'hex').slice(0, 12)}`
+
+export const seal = (value: unknown, cookieKey: string, purpose: string): string => {
+  const plain = deflateRawSync(JSON.stringify(value))
+  const nonce = randomBytes(nonceBytes)
+  const cipher = createCipheriv('aes-256-gcm', Buffer.from(cookieKey, 'base64url'), nonce).setAAD(Buffer.from(purpose))
+  return Buffer.concat([nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()]).toString('base64url')
+}
+
+/** Undefined for whatever is not ours, or was sealed for something else. */
+export const unseal = (sealed: string, cookieKey: string, purpose: string): unknown => {
+  const bytes = Buffer.from(sealed, 'base64url')
+  if (bytes.length < nonceBytes + tagBytes) return undefined
+  try {
+    const decipher = createDecipheriv('aes-256-gcm', Buffer.from(cookieKey, 'base64url'), bytes.subarray(0, nonceBytes), {
+      authTagLength: tagBytes,
+    })
+      .setAAD(Buffer.from(purpose))
+      .setAuthTag(bytes.subarray(-tagBytes))
+    const plain = Buffer.concat([decipher.update(bytes.subarray(nonceBytes, -tagBytes)), decipher.final()])
+    return JSON.parse(inflateRawSync(plain, { maxOutputLength: largest }).toString())
+  } catch {
+    return undefined
+  }
+}
+
+const attributes = ({ cookieDomain, origin }: Scope): string =>
+  `${cookieDomain === undefined ? '' : `; Domain=${cookieDomain}`}; HttpOnly; SameSite=Lax${origin.startsWith('https:') ? '; Secure' : ''}`
+
+const pathOf = ({ mode, path }: Scope): string => (mode === 'forward_domain' ? '/' : path || '/')
+
+/** Set-Cookie values. Attributes are left out when all of it would be too long for a browser, groups are not: rules hang on them. */
+export const writeSession = (session: Session, scope: Scope): string[] => {
+  let sealed = seal(session, scope.cookieKey, 'session')
+  if (sealed.length > chunk * mostChunks)
+    sealed = seal({ ...session, person: { ...session.person, attributes: {} } }, scope.cookieKey, 'session')
+  if (sealed.length > chunk * mostChunks) throw new Error('the person has more groups than cookies can carry')
+  const name = cookieName(scope)
+  const parts = Array.from({ length: Math.ceil(sealed.length / chunk) }, (_, index) => sealed.slice(index * chunk, (index + 1) * chunk))
+  const age = Math.max(0, Math.floor((session.expiresAt - session.signedInAt) / 1_000))
+  const lines = parts.map((value, index) => `${nameOf(name, index)}=${value}; Path=${pathOf(scope)}; Max-Age=${age}${attributes(scope)}`)
+  // What is left of a longer one would be read as the end of this one.
+  return parts.length < mostChunks ? [...lines, clear(nameOf(name, parts.length), scope)] : lines
+}
+
+const nameOf = (name: string, index: number): string => (index === 0 ? name : `${name}.${index}`)
+
+const clear = (name: string, scope: Scope): string => `${name}=; Path=${pathOf(scope)}; Max-Age=0${attributes(scope)}`
+
+export const clearSession = (scope: Scope): string[] =>
+  Array.from({ length: mostChunks }, (_, index) => clear(nameOf(cookieName(scope), index), scope))
+
+/** Every cookie of a Cookie header by that name; several of one name may come from other paths and domains. */
+export const cookiesNamed = (header: string | undefined, name: string): string[] => {
+  if (!header) return []
+  const found: string[] = []
+  for (const pair of header.split(';')) {
+    const at = pair.indexOf('=')
+    if (at > 0 && pair.slice(0, at).trim() === name) found.push(pair.slice(at + 1).trim())
+    if (found.length > 4) break
+  }
+  return found
+}
+
+/** Sessions opened lately, so that a page with a hundred pictures opens one once. */
+export const openSessions = (most = 5_000) => {
+  const known = new Map<string, Session>()
+
+  const open = (sealed: string, cookieKey: string): Session | undefined => {
+    const key = `${cookieKey} ${sealed}`
+    const seen = known.get(key)
+    if (seen) return seen
+    // Sealed by us, so of this shape.
+    const session = unseal(sealed, cookieKey, 'session') as Session | undefined
+    if (!session) return undefined
+    if (known.size >= most) known.delete(known.keys().next().value as string)
+    known.set(key, session)
+    return session
+  }
+
+  return {
+    /** Undefined when there is none, it has expired, or is not ours. Whether it was ended is core's to know. */
+    read: (cookies: string | undefined, scope: Pick<GuardedApplication, 'cookieKey' | 'issuer'>, now: number): Session | undefined => {
+      const name = cookieName(scope)
+      if (!cookies?.includes(name)) return undefined
+      for (const first of cookiesNamed(cookies, name)) {
+        let sealed = first
+        for (let index = 1; index < mostChunks; index++) {
+          const [next] = sealed.length === chunk * index ? cookiesNamed(cookies, nameOf(name, index)) : []
+          if (!next) break
+          sealed += next
+        }
+        if (sealed.length > chunk * mostChunks) continue
+        const session = open(sealed, scope.cookieKey)
+        if (session && session.issuer === scope.issuer.url && session.expiresAt > now) return session
+      }
+      return undefined
+    },
+  }
+}
+
+export type Sessions = ReturnType<typeof openSessions>

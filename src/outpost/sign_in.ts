@@ -1,0 +1,185 @@
+/**
+ * How a person signs in at an outpost: it is a client of core (authorization code with PKCE). What must be known when they come back is sealed
+ * into a cookie for this one try, so nothing is stored; a try is good once, since its code is.
+ */
+
+import { hash } from 'node:crypto'
+import type { Configuration } from 'openid-client'
+import { isUnder } from '#/kinds/application_proxy.ts'
+import { randomToken } from '#/lib/crypto.ts'
+import { parseHost } from './address.ts'
+import type { Core, GuardedApplication } from './core.ts'
+import type { Guard } from './guard.ts'
+import { isBelow } from './guard.ts'
+import { cookiesNamed, demandsOf, type Session, seal, sessionMs, unseal } from './session.ts'
+
+interface Try {
+  application: string
+  state: string
+  nonce: string
+  verifier: string
+  /** Where the person wanted to go. */
+  rd: string
+  expiresAt: number
+}
+
+const tryMs = 15 * 60_000
+export const outpostPath = '/outpost.signet'
+
+const tryCookie = (state: string) => `signet_outpost_try_${hash('sha256', state, 'hex').slice(0, 12)}`
+const tryAttributes = ({ origin }: GuardedApplication) =>
+  `Path=${outpostPath}; HttpOnly; SameSite=Lax${origin.startsWith('https:') ? '; Secure' : ''}`
+
+/**
+ * Where a person may be sent after their sign-in: to the application, or to another one that shares its sign-in. Anything else, and anything
+ * that browsers read otherwise than we do, becomes the application's own address.
+ */
+export const safeDestination = (rd: string | undefined, application: GuardedApplication, guard: Guard): string => {
+  const home = `${application.origin}${application.path}/`
+  if (rd === undefined || rd.length > 4_000 || !/^[!-~]+$/.test(rd) || /[\\<>"^`{|}]/.test(rd)) return home
+  const text = rd.startsWith('/') && !rd.startsWith('//') ? `${application.origin}${rd}` : rd
+  if (!/^https?:\/\/[^/]/i.test(text) || !URL.canParse(text)) return home
+  const url = new URL(text)
+  if (url.username || url.password) return home
+  const host = parseHost(url.host, url.protocol.slice(0, -1))
+  const found = host === undefined ? undefined : guard.find(host, url.pathname)
+  if (!found || url.origin !== found.origin || isBelow(url.pathname, outpostPath)) return home
+  const isSame = found.key === application.key
+  const isShared =
+    application.mode === 'forward_domain' &&
+    found.mode === 'forward_domain' &&
+    found.cookieKey === application.cookieKey &&
+    isUnder(url.hostname, application.cookieDomain ?? '')
+  return isSame || isShared ? url.href : home
+}
+
+export const openSignIn = ({ core }: { core: Core }) => {
+  const clients = new WeakMap<GuardedApplication, Promise<Configuration>>()
+
+  /** Loaded when the first person signs in. */
+  const library = () => import('openid-client')
+
+  const clientOf = (application: GuardedApplication): Promise<Configuration> => {
+    let client = clients.get(application)
+    if (!client) {
+      client = discover(application)
+      clients.set(application, client)
+      client.catch(() => clients.delete(application))
+    }
+    return client
+  }
+
+  const discover = async (application: GuardedApplication): Promise<Configuration> => {
+    const { allowInsecureRequests, customFetch, discovery, ClientSecretBasic, ClientSecretPost } = await library()
+    const fetch = (url: string, options: { method?: string; headers?: unknown; body?: unknown }) =>
+      core.fetch(url, {
+        method: options.method ?? 'GET',
+        headers: options.headers as Record<string, string>,
+        ...(options.body === undefined || options.body === null ? {} : { body: String(options.body) }),
+      })
+    const { clientId } = application.client
+    const isBasic = application.authMethod !== 'client_secret_post'
+    return await discovery(
+      new URL(application.issuer.url),
+      clientId,
+      { client_id: clientId },
+      isBasic ? ClientSecretBasic(application.clientSecret) : ClientSecretPost(application.clientSecret),
+      {
+        [customFetch]: fetch as never,
+        ...(application.issuer.url.startsWith('http:') ? { execute: [allowInsecureRequests] } : {}),
+        timeout: 10,
+      },
+    )
+  }
+
+  return {
+    /** Address of the AuthServer to go to, and the cookie of this try. */
+    begin: async (application: GuardedApplication, rd: string, now: number): Promise<{ location: string; setCookie: string }> => {
+      const { buildAuthorizationUrl, buildAuthorizationUrlWithPAR, calculatePKCECodeChallenge } = await library()
+      const client = await clientOf(application)
+      const verifier = randomToken()
+      const state = randomToken()
+      const nonce = randomToken()
+      const parameters = {
+        redirect_uri: `${application.origin}${outpostPath}/callback`,
+        scope: 'openid',
+        code_challenge: await calculatePKCECodeChallenge(verifier),
+        code_challenge_method: 'S256',
+        state,
+        nonce,
+      }
+      const url = application.pushed ? await buildAuthorizationUrlWithPAR(client, parameters) : buildAuthorizationUrl(client, parameters)
+      const kept: Try = { application: application.key, state, nonce, verifier, rd, expiresAt: now + tryMs }
+      return {
+        location: url.href,
+        setCookie: `${tryCookie(state)}=${seal(kept, application.cookieKey, 'try')}; Max-Age=${tryMs / 1_000}; ${tryAttributes(application)}`,
+      }
+    },
+
+    /** The application that an answer to a try is for; undefined when this browser made none, or too long ago. */
+    findTry: (
+      applications: readonly GuardedApplication[],
+      { state, cookies }: { state: string; cookies: string | undefined },
+      now: number,
+    ) => {
+      for (const sealed of cookiesNamed(cookies, tryCookie(state)))
+        for (const application of applications) {
+          const found = unseal(sealed, application.cookieKey, 'try') as Try | undefined
+          if (found && found.application === application.key && found.state === state && found.expiresAt > now)
+            return { application, found }
+        }
+      return undefined
+    },
+
+    forget: (application: GuardedApplication, state: string): string => `${tryCookie(state)}=; Max-Age=0; ${tryAttributes(application)}`,
+
+    /** Throws for an answer that is not right. Undefined: there is no such person any more. */
+    finish: async (
+      application: GuardedApplication,
+      found: Try,
+      query: string,
+      now: number,
+    ): Promise<{ session: Session; idToken: string } | undefined> => {
+      const { authorizationCodeGrant } = await library()
+      const client = await clientOf(application)
+      const url = new URL(`${application.origin}${outpostPath}/callback${query}`)
+      const tokens = await authorizationCodeGrant(client, url, {
+        pkceCodeVerifier: found.verifier,
+        expectedState: found.state,
+        expectedNonce: found.nonce,
+        idTokenExpected: true,
+      })
+      const claims = tokens.claims()
+      if (!claims || typeof claims.sid !== 'string' || !tokens.id_token) throw new Error('the ID token does not name a session')
+      const person = await core.findPerson(claims.sub)
+      if (!person?.active) return undefined
+      const session: Session = {
+        sid: claims.sid,
+        issuer: application.issuer.url,
+        person,
+        acr: typeof claims.acr === 'string' ? claims.acr : '1fa',
+        amr: textsOf(claims.amr),
+        vouchedFor: demandsOf(application),
+        signedInAt: now,
+        expiresAt: now + sessionMs,
+        entitlements: textsOf(claims.entitlements),
+      }
+      return { session, idToken: tokens.id_token }
+    },
+
+    /** Where signing out goes on: the session at the AuthServer ends too. */
+    endSession: async (application: GuardedApplication, idToken: string | undefined): Promise<string> => {
+      const { buildEndSessionUrl } = await library()
+      const client = await clientOf(application)
+      return buildEndSessionUrl(client, {
+        post_logout_redirect_uri: `${application.origin}${outpostPath}/sign_out`,
+        client_id: application.client.clientId,
+        ...(idToken === undefined ? {} : { id_token_hint: idToken }),
+      }).href
+    },
+  }
+}
+
+export type SignIn = ReturnType<typeof openSignIn>
+
+const textsOf = (value: unknown): string[] => (Array.isArray(value) ? value.filter((item): item is string => typeof item === 'string') : [])

@@ -1,0 +1,97 @@
+/** Headers on their way to an application and back. */
+import type { IncomingMessage } from 'node:http'
+import type { GuardedApplication } from './core.ts'
+import { isIdentityHeader } from './identity_headers.ts'
+import { cookieName } from './session.ts'
+
+/** Of one connection, not of the message (RFC 9110 section 7.6.1). */
+const hopByHop = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'http2-settings',
+])
+
+/** What only a proxy may say: who is calling, for what address, with which certificate. */
+const claims =
+  /^(?:forwarded|x-forwarded-.*|x-real-ip|x-client-ip|true-client-ip|cf-connecting-ip|x-cluster-client-ip|x-original-.*|x-rewrite-.*|x-override-.*|x-http-host-override|x-host|via|x-envoy-.*|ssl-client-.*|x-ssl-.*|x-client-cert.*|client-cert.*|x-tls-client-.*)$/
+
+const named = (connection: string | undefined): Set<string> =>
+  new Set(
+    (connection ?? '')
+      .toLowerCase()
+      .split(',')
+      .map((name) => name.trim()),
+  )
+
+const isFromOutside = (name: string): boolean => claims.test(name.replaceAll('_', '-')) || isIdentityHeader(name)
+
+export interface Told {
+  network: string
+  requestId: string
+  identity: Record<string, string>
+  /** In place of what the browser sent. */
+  authorization: string | undefined
+}
+
+/** Name and value in turn, as they came where they may pass. */
+export const requestHeaders = (request: IncomingMessage, application: GuardedApplication, host: string, told: Told): string[] => {
+  const { rawHeaders, headers } = request
+  const dropped = named(headers.connection)
+  const passed: string[] = ['Host', host]
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] as string
+    const lower = name.toLowerCase()
+    if (lower === 'host' || lower === 'expect' || hopByHop.has(lower) || dropped.has(lower) || isFromOutside(lower)) continue
+    if (lower === 'authorization' && told.authorization !== undefined) continue
+    if (lower === 'cookie') {
+      const left = withoutOurs(rawHeaders[index + 1] as string, application)
+      if (left !== '') passed.push(name, left)
+      continue
+    }
+    passed.push(name, rawHeaders[index + 1] as string)
+  }
+  const external = new URL(application.origin)
+  passed.push(
+    'X-Forwarded-For',
+    told.network,
+    'X-Forwarded-Proto',
+    external.protocol.slice(0, -1),
+    'X-Forwarded-Host',
+    external.host,
+    'X-Request-Id',
+    told.requestId,
+  )
+  for (const [name, value] of Object.entries(told.identity)) if (value !== '') passed.push(name, value)
+  if (told.authorization !== undefined) passed.push('Authorization', told.authorization)
+  return passed
+}
+
+/** An application has no use for the sign-in at its outpost, and must not be able to lose it. */
+const withoutOurs = (cookies: string, application: GuardedApplication): string => {
+  const own = cookieName(application)
+  return cookies
+    .split(';')
+    .filter((pair) => {
+      const name = pair.split('=', 1)[0]?.trim() ?? ''
+      return name !== own && !name.startsWith(`${own}.`) && !name.startsWith('signet_outpost_')
+    })
+    .join(';')
+    .trim()
+}
+
+export const responseHeaders = ({ rawHeaders, headers }: IncomingMessage): string[] => {
+  const dropped = named(headers.connection)
+  const passed: string[] = []
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const lower = (rawHeaders[index] as string).toLowerCase()
+    if (!hopByHop.has(lower) && !dropped.has(lower)) passed.push(rawHeaders[index] as string, rawHeaders[index + 1] as string)
+  }
+  return passed
+}

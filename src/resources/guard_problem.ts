@@ -1,0 +1,56 @@
+/** Why an application behind an outpost is closed to everyone. What cannot be served as it is written is not served at all. */
+import { isUnder, publicPathProblem } from '#/kinds/application_proxy.ts'
+import type { Configuration, Problem } from './configuration.ts'
+import { clientOfApplication } from './outpost_client.ts'
+import type { ResourceOf } from './resource.ts'
+
+/** Of the older of two that claim the same, that one keeps it. */
+const takenBy = (
+  { metadata, spec }: Pick<ResourceOf<'Application'>, 'metadata' | 'spec'>,
+  configuration: Pick<Configuration, 'byKind'>,
+): string | undefined => {
+  const own = normal(spec.proxy?.externalUrl ?? '')
+  for (const other of (configuration.byKind.get('Application') ?? []) as unknown as ResourceOf<'Application'>[]) {
+    if (other.metadata.namespace === metadata.namespace && other.metadata.name === metadata.name) return undefined
+    if (other.spec.proxy && normal(other.spec.proxy.externalUrl) === own) return `${other.metadata.namespace}/${other.metadata.name}`
+  }
+  return undefined
+}
+
+const normal = (url: string): string => (URL.canParse(url) ? new URL(url).href.replace(/\/$/, '') : url)
+
+/** Why an application behind an outpost is closed; undefined when it is not. */
+export const guardProblem = (
+  application: Pick<ResourceOf<'Application'>, 'metadata' | 'spec'>,
+  configuration: Pick<Configuration, 'byKind' | 'clients' | 'authServers'>,
+): Problem | undefined => {
+  const { proxy } = application.spec
+  if (!proxy) return undefined
+  const client = clientOfApplication({ client: (namespace, name) => configuration.clients.get(`${namespace}/${name}`) }, application)
+  if (client?.problem) return client.problem
+  for (const [index, pattern] of proxy.publicPaths.entries()) {
+    const found = publicPathProblem(pattern)
+    if (found)
+      return {
+        reason: 'PublicPathNotUnderstood',
+        message: `spec.proxy.publicPaths[${index}]: ${pattern} ${found}; the application is closed`,
+        errors: [],
+      }
+  }
+  const taken = takenBy(application, configuration)
+  if (taken) return { reason: 'ExternalUrlConflict', message: `spec.proxy.externalUrl is that of Application ${taken} already`, errors: [] }
+  const { host, hostname, pathname } = new URL(proxy.externalUrl)
+  const own = configuration.authServers.find((server) => server.host === host && isAbove(pathname, server.pathPrefix))
+  if (own)
+    return {
+      reason: 'ExternalUrlConflict',
+      message: `spec.proxy.externalUrl stands where AuthServer ${own.namespace}/${own.name} answers`,
+      errors: [],
+    }
+  if (proxy.cookieDomain !== undefined && !isUnder(hostname, proxy.cookieDomain))
+    return { reason: 'CookieDomain', message: `spec.proxy.externalUrl is not under ${proxy.cookieDomain}`, errors: [] }
+  return undefined
+}
+
+/** Whether an application at `path` would take what an AuthServer under `prefix` answers. */
+const isAbove = (path: string, prefix: string): boolean => `${prefix}/`.startsWith(path.endsWith('/') ? path : `${path}/`)

@@ -1,0 +1,182 @@
+/** An application that knows nothing of sign-in, behind the outpost of the server. */
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { ask, openGuest, signIn, startUpstream, type Told, type Upstream } from '../support/guarded.ts'
+import { type Signet, startSignet, until } from '../support/signet.ts'
+
+const password = 'correct horse battery'
+
+describe('applications behind the outpost of the server', () => {
+  let signet: Signet
+  let upstream: Upstream
+  const people: Record<string, string> = {}
+  const at = (name: string) => `${name}.localhost:${signet.port}`
+
+  const application = (name: string, proxy: string, more = '') => `
+apiVersion: signet.dev/v1alpha1
+kind: Application
+metadata: { name: ${name}, namespace: default, labels: { team: a } }
+spec:
+  displayName: ${name}
+  authServerRef: { name: default }
+  proxy:
+    externalUrl: http://${at(name)}
+${proxy.replace(/^/gm, '    ')}
+${more.replace(/^/gm, '  ')}
+---`
+
+  before(async () => {
+    signet = await startSignet()
+    upstream = await startUpstream()
+    for (const username of ['anna', 'bert']) {
+      const made = await signet.api<{ id: string }>('POST', '/api/v1/users', {
+        username,
+        name: username === 'anna' ? 'Änna Ö' : 'Bert',
+        email: `${username}@example.com`,
+        emailVerified: true,
+      })
+      people[username] = made.body.id
+      await signet.api('POST', `/api/v1/users/${made.body.id}/password`, { password })
+    }
+    await signet.api('POST', '/api/v1/groups', { name: 'readers', members: ['anna'] })
+    await signet.apply(
+      application(
+        'wiki',
+        `mode: proxy\nupstreamUrl: http://127.0.0.1:${upstream.port}/base\npublicPaths: ['/health', '/static/.*']\nheaders: { remoteUser: true, jwt: true }`,
+        'access: { groups: [readers] }',
+      ) +
+        application('plain', 'mode: forward_single') +
+        application('broken', `mode: proxy\nupstreamUrl: http://127.0.0.1:${upstream.port}\npublicPaths: ['/ok', '(']`),
+    )
+  })
+  after(async () => {
+    await signet?.stop()
+    await upstream?.stop()
+  })
+
+  const told = (body: string) => JSON.parse(body) as Told
+
+  test('whoever is not signed in is led to the sign-in and back to where they wanted, and the application is told who they are', async () => {
+    const guest = openGuest(signet.port)
+    const first = await guest.open(at('wiki'), '/page/one?x=1&y=2')
+    assert.equal(first.status, 302)
+    const start = new URL(first.headers.location ?? '')
+    assert.equal(start.pathname, '/outpost.signet/start')
+    const end = await signIn(signet, guest, {
+      host: at('wiki'),
+      start: `${start.pathname}${start.search}`,
+      answers: { username: 'anna', password },
+    })
+    assert.equal(end, `http://${at('wiki')}/page/one?x=1&y=2`)
+    const shown = await guest.open(at('wiki'), '/page/one?x=1&y=2', {
+      headers: { 'X-Signet-Username': 'root', x_signet_groups: 'admins', 'Remote-User': 'root' },
+    })
+    assert.equal(shown.status, 200, shown.body)
+    const { url, headers } = told(shown.body)
+    assert.equal(url, '/base/page/one?x=1&y=2')
+    assert.equal(headers['x-signet-username'], 'anna')
+    assert.equal(Buffer.from(String(headers['x-signet-name']), 'latin1').toString(), 'Änna Ö')
+    assert.equal(headers['x-signet-email'], 'anna@example.com')
+    assert.equal(headers['x-signet-groups'], 'readers')
+    assert.equal(headers['x-signet-uid'], people.anna)
+    assert.equal(headers['remote-user'], 'anna')
+    assert.equal(headers.x_signet_groups, undefined)
+    assert.doesNotMatch(String(headers.cookie ?? ''), /signet_outpost/)
+    const [, claims = ''] = String(headers['x-signet-jwt']).split('.')
+    assert.equal(JSON.parse(Buffer.from(claims, 'base64url').toString()).sub, people.anna)
+  })
+
+  test('a script is told 401, a public path is open, and a closed application is closed', async () => {
+    assert.equal((await ask(signet.port, at('wiki'), '/api', { headers: { accept: 'application/json' } })).status, 401)
+    const open = await ask(signet.port, at('wiki'), '/static/a.css', { headers: { 'x-signet-username': 'root' } })
+    assert.equal(open.status, 200)
+    assert.equal(told(open.body).headers['x-signet-username'], undefined)
+    for (const path of [
+      '/static/../admin',
+      '/static/%2e%2e/admin',
+      '/static/..%2fadmin',
+      '/static//a',
+      '/static/a;b',
+      '/health/',
+      '/healthy',
+    ])
+      assert.notEqual((await ask(signet.port, at('wiki'), path)).status, 200, path)
+    assert.equal((await ask(signet.port, at('broken'), '/ok')).status, 403)
+    const { body } = await signet.api<{ status: { conditions: { type: string; status: string; message: string }[] } }>(
+      'GET',
+      '/api/v1/namespaces/default/applications/broken',
+    )
+    const ready = body.status.conditions.find(({ type }) => type === 'Ready')
+    assert.equal(ready?.status, 'False')
+    assert.match(ready?.message ?? '', /publicPaths\[1\]/)
+  })
+
+  test('who may not use an application is refused, at the sign-in and later', async () => {
+    const guest = openGuest(signet.port)
+    await assert.rejects(
+      signIn(signet, guest, { host: at('wiki'), start: '/outpost.signet/start', answers: { username: 'bert', password } }),
+      /callback answered 403/,
+    )
+    await signet.api('PATCH', `/api/v1/groups/${await groupId()}`, { members: ['anna', 'bert'] })
+    await signIn(signet, guest, { host: at('wiki'), start: '/outpost.signet/start', answers: { username: 'bert', password } })
+    assert.equal((await guest.open(at('wiki'), '/')).status, 200)
+    await signet.api('PATCH', `/api/v1/groups/${await groupId()}`, { members: ['anna'] })
+    await until(async () => (await guest.open(at('wiki'), '/')).status === 403, { withinMs: 2_000 })
+  })
+
+  const groupId = async () =>
+    (await signet.api<{ items: { id: string; name: string }[] }>('GET', '/api/v1/groups?q=readers')).body.items.find(
+      ({ name }) => name === 'readers',
+    )?.id ?? ''
+
+  test('the end of a session ends it here within two seconds', async () => {
+    const guest = openGuest(signet.port)
+    await signIn(signet, guest, { host: at('wiki'), start: '/outpost.signet/start', answers: { username: 'anna', password } })
+    assert.equal((await guest.open(at('wiki'), '/')).status, 200)
+    const ended = await signet.api('DELETE', `/api/v1/users/${people.anna}/sessions`)
+    assert.ok(ended.status < 300, ended.text)
+    await until(async () => (await guest.open(at('wiki'), '/')).status === 302, { withinMs: 2_000 })
+  })
+
+  const traefik = (host: string, uri: string, more: Record<string, string> = {}) => ({
+    'x-forwarded-proto': 'http',
+    'x-forwarded-host': host,
+    'x-forwarded-uri': uri,
+    'x-forwarded-method': 'GET',
+    ...more,
+  })
+
+  test('a proxy in front asks about each request', async () => {
+    const guest = openGuest(signet.port)
+    const first = await guest.open(at('plain'), '/outpost.signet/auth/traefik', { headers: traefik(at('plain'), '/a?b=c') })
+    assert.equal(first.status, 302)
+    const start = new URL(first.headers.location ?? '')
+    assert.equal(start.searchParams.get('rd'), `http://${at('plain')}/a?b=c`)
+    const end = await signIn(signet, guest, {
+      host: at('plain'),
+      start: `${start.pathname}${start.search}`,
+      answers: { username: 'bert', password },
+    })
+    assert.equal(end, `http://${at('plain')}/a?b=c`)
+    for (const [server, headers] of [
+      ['traefik', traefik(at('plain'), '/a?b=c')],
+      ['caddy', traefik(at('plain'), '/a?b=c')],
+      ['nginx', { 'x-original-url': `http://${at('plain')}/a?b=c` }],
+      ['envoy/a?b=c', {}],
+    ] as const) {
+      const passed = await guest.open(at('plain'), `/outpost.signet/auth/${server}`, { headers })
+      assert.equal(passed.status, 200, server)
+      assert.equal(passed.headers['x-signet-username'], 'bert', server)
+      const stranger = await ask(signet.port, at('plain'), `/outpost.signet/auth/${server}`, {
+        headers: { ...headers, accept: 'application/json' },
+      })
+      assert.equal(stranger.status, 401, server)
+    }
+    assert.equal((await guest.open(at('plain'), '/outpost.signet/auth/nginx')).status, 400)
+    assert.equal((await guest.open(at('plain'), '/outpost.signet/auth/traefik', { headers: traefik('other.example', '/') })).status, 403)
+    const out = await guest.open(at('plain'), '/outpost.signet/sign_out')
+    assert.equal(out.status, 302)
+    assert.match(out.headers.location ?? '', /end-session/)
+    assert.equal((await guest.open(at('plain'), '/outpost.signet/auth/traefik', { headers: traefik(at('plain'), '/') })).status, 302)
+  })
+})
