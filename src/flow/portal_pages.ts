@@ -22,8 +22,23 @@ export interface Account extends PortalPage {
   close: string
 }
 
+interface ShownSession {
+  uid: string
+  device?: string
+  /** Address of its network. */
+  network?: string
+  /** Host and path of the AuthServer, where it is another than this. */
+  elsewhere?: string
+  createdAt: Date
+  lastUsedAt: Date
+  expiresAt: Date
+  isCurrent: boolean
+}
+
 export interface AccountSessions extends PortalPage {
-  sessions: { uid: string; device?: string; network?: string; createdAt: Date; lastUsedAt: Date; isCurrent: boolean }[]
+  sessions: ShownSession[]
+  /** Of the pages. */
+  isFirst: boolean
   /** Where a second factor is not asked for. */
   devices: { id: string; device?: string; createdAt: Date; expiresAt: Date }[]
   /** Cursor of older sessions. */

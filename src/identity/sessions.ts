@@ -228,6 +228,12 @@ export const listSessions = async (db: Db, user_id: string, { cursor, limit }: P
   return pageOf(rows, size, (row) => [row.created_at.toISOString(), row.uid], renderSession)
 }
 
+/** One of them; undefined when it is over. */
+export const findShownSession = async (db: Db, uid: string, now: Date): Promise<ShownSession | undefined> => {
+  const row = await findSessionByUid(db, uid, now)
+  return row && renderSession(row)
+}
+
 const renderSession = (row: SessionRow): ShownSession => ({
   id: row.uid,
   issuer: row.issuer,

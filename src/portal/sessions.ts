@@ -1,30 +1,37 @@
 import type { AccountSessions } from '#/flow/portal_pages.ts'
 import { forgetDevice, listDevices } from '#/identity/remembered_devices.ts'
-import { endSession, endSessionsOf, listSessions } from '#/identity/sessions.ts'
+import { endSession, endSessionsOf, findShownSession, listSessions } from '#/identity/sessions.ts'
 import { Problem } from '#/lib/problem.ts'
 import type { Db } from '#/lib/sql.ts'
 import { changeOf, type Person } from './person.ts'
 
 const pageSize = 20
 
+/** The one that the person looks from stands first, and on the first page alone. */
 export const listShownSessions = async (
   { db }: { db: Db },
-  { session }: Person,
+  { session, authServer }: Person,
   cursor: string | undefined,
   now: Date,
-): Promise<Pick<AccountSessions, 'sessions' | 'devices' | 'next'>> => {
-  const devices = cursor === undefined ? await listDevices(db, session.user.id, now) : []
+): Promise<Pick<AccountSessions, 'sessions' | 'devices' | 'isFirst' | 'next'>> => {
+  const isFirst = cursor === undefined
+  const devices = isFirst ? await listDevices(db, session.user.id, now) : []
   const { items, next } = await listSessions(db, session.user.id, { cursor, limit: pageSize }, now)
-  const sessions = items.map(({ id, device, network, createdAt, lastUsedAt }) => ({
+  const own = isFirst ? await findShownSession(db, session.uid, now) : undefined
+  const others = items.filter(({ id }) => id !== session.uid)
+  const sessions = [...(own ? [own] : []), ...others].map(({ id, issuer, device, network, createdAt, lastUsedAt, expiresAt }) => ({
     uid: id,
     createdAt,
     lastUsedAt,
+    expiresAt,
     isCurrent: id === session.uid,
     ...(device ? { device } : {}),
     ...(network ? { network } : {}),
+    ...(issuer && issuer !== authServer.issuerUrl ? { elsewhere: issuer.replace(/^https?:\/\//, '') } : {}),
   }))
   return {
     sessions,
+    isFirst,
     devices: devices.map(({ id, device, createdAt, expiresAt }) => ({ id, createdAt, expiresAt, ...(device ? { device } : {}) })),
     ...(next ? { next } : {}),
   }

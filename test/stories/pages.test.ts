@@ -140,10 +140,19 @@ const samples: { [Name in PageName]: PageVariables[Name] } = {
   account_sessions: {
     ...frame,
     notice: 'notice.session_ended',
+    isFirst: false,
     next: 'more',
     sessions: [
-      { uid: 'a', device: 'Firefox, Linux', network: '192.0.2.7', createdAt: then, lastUsedAt: then, isCurrent: true },
-      { uid: 'b', network: '2001:db8::17', createdAt: then, lastUsedAt: then, isCurrent: false },
+      { uid: 'a', device: 'Firefox, Linux', network: '192.0.2.7', createdAt: then, lastUsedAt: then, expiresAt: then, isCurrent: true },
+      {
+        uid: 'b',
+        network: '2001:db8:85a3:8d3:1319:8a2e:370:7348',
+        elsewhere: 'sign-in.partners.harbour.example/people',
+        createdAt: then,
+        lastUsedAt: then,
+        expiresAt: then,
+        isCurrent: false,
+      },
     ],
     devices: [{ id: 'c', device: 'Firefox, Linux', createdAt: then, expiresAt: then }],
   },

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { sql } from '#/lib/sql.ts'
 import { newVisitor, type Page, type Visitor, walk } from '../support/http.ts'
 import { authorizeUrl, type ClientCredentials, exchange, makeClient, refresh, signIn } from '../support/oauth.ts'
 import { type Signet, startSignet } from '../support/signet.ts'
@@ -80,6 +81,33 @@ spec:
     assert.equal(left[0], true)
     page = await one.visitor.submit(page, {}, formWith(page, 'others'))
     assert.deepEqual(await Promise.all([one, two, three].map(({ visitor }) => isSignedIn(visitor))), [true, false, false])
+  })
+
+  test('shows this browser first however many signed in after it, and ends all others from any page', async () => {
+    const person = await newPerson()
+    const { visitor } = await enter(person)
+    await signet.database.db.run(sql`
+      insert into sessions (uid, token_hash, user_id, issuer, payload, user_agent, network, created_at, last_used_at, expires_at)
+      select 'later-' || i, sha256(convert_to('later ' || s.uid || i, 'UTF8')), s.user_id,
+             case when i = 24 then 'https://other.example/people' else s.issuer end, s.payload || jsonb_build_object('uid', 'later-' || i),
+             'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0', '203.0.113.' || i,
+             s.created_at + i * interval '1 second', s.created_at + i * interval '2 seconds', s.expires_at
+        from sessions s, generate_series(1, 24) as i
+       where s.user_id = ${person.id}`)
+    const rowsOf = ({ html }: Page) => [...html.matchAll(/<li><div class="what">([\s\S]*?)<\/li>/g)].map((match) => match[1] ?? '')
+    const first = await visitor.open('/account/sessions')
+    const rows = rowsOf(first)
+    assert.match(rows[0] ?? '', /This browser/)
+    assert.equal(rows.filter((row) => row.includes('This browser')).length, 1)
+    assert.match(rows[1] ?? '', /Firefox, Linux[\s\S]*203\.0\.113\.24[\s\S]*other\.example\/people/)
+    const older = /href="(\?cursor=[^"]+)"/.exec(first.html)?.[1] ?? assert.fail(first.text)
+    const second = await visitor.open(new URL(older, first.url).href)
+    assert.ok(!rowsOf(second).some((row) => row.includes('This browser')))
+    assert.equal(rows.length + rowsOf(second).length, 25)
+    assert.match(second.html, /href="\/account\/sessions"[^>]*>Newest ones/)
+    const after = await visitor.submit(second, {}, formWith(second, 'others'))
+    assert.equal(rowsOf(after).length, 1)
+    assert.equal(formWith(after, 'others'), -1, 'nothing is left to end')
   })
 
   test('does not end the session of another person', async () => {
