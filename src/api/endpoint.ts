@@ -2,6 +2,7 @@
  * What an endpoint of our REST is: one entry of a table, from which come its route, its checks and its part of openapi.json.
  * An entry without `access` does not compile, so nothing is open by forgetting.
  */
+import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyRequest, HTTPMethods } from 'fastify'
 import { z } from 'zod'
 import type { Change } from '#/identity/change.ts'
@@ -127,7 +128,7 @@ export const addEndpoint = (app: FastifyInstance, { clock, authenticate }: Endpo
       reply.code(answer.status ?? (answer.body === undefined ? 204 : 200)).header('cache-control', 'no-store')
       if (answer.headers) reply.headers(answer.headers)
       if (answer.body === undefined) return reply.send()
-      if (typeof answer.body === 'string' || Buffer.isBuffer(answer.body)) return reply.send(answer.body)
+      if (typeof answer.body === 'string' || Buffer.isBuffer(answer.body) || answer.body instanceof Readable) return reply.send(answer.body)
       return reply.header('content-type', 'application/json; charset=utf-8').send(JSON.stringify(answer.body))
     },
   })

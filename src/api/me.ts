@@ -1,9 +1,14 @@
+import { Readable } from 'node:stream'
 import { z } from 'zod'
 import { listFactors } from '#/identity/authenticators.ts'
+import { recordChange } from '#/identity/change.ts'
+import { isFresh } from '#/identity/sessions.ts'
+import { Problem } from '#/lib/problem.ts'
 import { getSession } from './authenticate.ts'
 import type { ApiDeps } from './deps.ts'
 import { type Endpoint, endpoint } from './endpoint.ts'
 import { listOf } from './list.ts'
+import { ownData, ownDataSchema } from './own_data.ts'
 import { factorSchema, shownUser, userSchema } from './users.ts'
 
 const meSchema = userSchema.extend({
@@ -15,7 +20,7 @@ const meSchema = userSchema.extend({
 })
 
 /** The person at the browser. */
-export const me = ({ db }: ApiDeps): Endpoint[] => [
+export const me = ({ db, log, snapshot }: ApiDeps): Endpoint[] => [
   endpoint({
     method: 'GET',
     path: '/v1/me',
@@ -42,5 +47,26 @@ export const me = ({ db }: ApiDeps): Endpoint[] => [
       401: { description: 'Nobody is signed in in this browser.' },
     },
     handle: async ({ caller }) => ({ body: { items: await listFactors(db, getSession(caller).user.id), next: null } }),
+  }),
+  endpoint({
+    method: 'GET',
+    path: '/v1/me/export',
+    tag: 'me',
+    summary: 'Download what is known of who is signed in',
+    access: 'session',
+    answers: {
+      200: { description: 'As a file, in pieces.', schema: ownDataSchema },
+      401: { description: 'Nobody is signed in in this browser, or not lately.' },
+    },
+    handle: async ({ caller, http, change, now }) => {
+      const session = getSession(caller)
+      // A session that someone left open gives nobody all of it.
+      if (!isFresh(session, now)) throw new Problem('unauthenticated', { detail: 'sign in again: the last time was too long ago' })
+      await recordChange(db, change, { action: 'account.exported', target: { kind: 'User', name: session.user.username } }, now)
+      return {
+        headers: { 'content-type': 'application/json; charset=utf-8', 'content-disposition': 'attachment; filename="account.json"' },
+        body: Readable.from(ownData({ db, log, snapshot }, { session, http }, now)),
+      }
+    },
   }),
 ]

@@ -7,7 +7,7 @@ import { userFields } from '#/identity/user_fields.ts'
 import { createUser, deleteUser, findUser, listUsers, type User, updateUser } from '#/identity/users.ts'
 import { Problem } from '#/lib/problem.ts'
 import { factorTypes } from '#/model/authenticators.ts'
-import { listConsents, revokeConsent } from '#/model/consents.ts'
+import { type Consent, listConsents, revokeConsent } from '#/model/consents.ts'
 import { findPassword } from '#/model/passwords.ts'
 import type { Right } from '#/policy/access.ts'
 import { passwordRulesOf } from '#/resources/password_rules.ts'
@@ -35,7 +35,7 @@ export const userSchema = z.strictObject({
   resourceVersion: z.string().describe('Changes with everything above; to be sent as If-Match.'),
 })
 
-const sessionSchema = z.strictObject({
+export const sessionSchema = z.strictObject({
   id: z.string(),
   issuer: text,
   userAgent: text,
@@ -58,7 +58,7 @@ export const factorSchema = z.strictObject({
 
 const credentialSchema = factorSchema.extend({ type: z.enum(['password', ...factorTypes]) })
 
-const consentSchema = z.strictObject({
+export const consentSchema = z.strictObject({
   id: z.uuid(),
   issuer: z.string(),
   clientId: z.string(),
@@ -72,6 +72,17 @@ const consentSchema = z.strictObject({
 // What is no UUID names nobody; `findUser` says so.
 const idParams = z.strictObject({ id: z.string().max(100) })
 const sessionParams = idParams.extend({ session: z.string().min(1).max(200) })
+
+export const shownConsent = ({ consent_id, issuer, client_id, scopes, claims, resources, created_at, updated_at }: Consent) => ({
+  id: consent_id,
+  issuer,
+  clientId: client_id,
+  scopes,
+  claims,
+  resources,
+  createdAt: created_at,
+  updatedAt: updated_at,
+})
 
 export const shownUser = ({ metadata, ...user }: User) => user
 const etag = (user: User) => ({ etag: `"${user.resourceVersion}"` })
@@ -297,17 +308,7 @@ export const users = ({ db, snapshot, passwords }: ApiDeps): Endpoint[] => {
       handle: async ({ params: { id }, caller }) => {
         const user = await findFor(caller, id, { verb: 'list', kind: 'consents' })
         const rows = await listConsents(db, user.id)
-        const items = rows.map(({ consent_id, issuer, client_id, scopes, claims, resources, created_at, updated_at }) => ({
-          id: consent_id,
-          issuer,
-          clientId: client_id,
-          scopes,
-          claims,
-          resources,
-          createdAt: created_at,
-          updatedAt: updated_at,
-        }))
-        return { body: { items, next: null } }
+        return { body: { items: rows.map(shownConsent), next: null } }
       },
     }),
     endpoint({

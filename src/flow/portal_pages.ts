@@ -1,5 +1,7 @@
 /** What the pages of the portal are given. They stand here since one renderer knows all pages. */
 
+import type { OwnApplication } from '#/resources/applications.ts'
+
 interface PortalPage {
   person: { username: string; name: string }
   /** Goes with every post, and must be that of the session. */
@@ -11,7 +13,7 @@ interface PortalPage {
 }
 
 export interface Applications extends PortalPage {
-  applications: { name: string; description?: string; icon?: string; url: string; initial: string }[]
+  applications: OwnApplication[]
 }
 
 export interface Account extends PortalPage {

@@ -238,6 +238,9 @@ const storeUser = async (
     await endSessionsOf(tx, current.id, replacement, now)
   const updated = await getUser(tx, current.id)
   await recordChange(tx, replacement, { action: 'user.updated', target: targetOf(current), changes: { ...changes, ...metadata } }, now)
+  // Told under the new name too: there the person's history goes on.
+  if (updated.username !== current.username)
+    await recordChange(tx, replacement, { action: 'user.renamed', target: targetOf(updated), data: { before: current.username } }, now)
   return updated
 }
 

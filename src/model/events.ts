@@ -96,6 +96,26 @@ export const listEventsOfAttempt = (db: Db, { since, attempt, users, flow, limit
      order by time, event_id
      limit ${limit}`)
 
+/** Of one target, newest first, before the last one seen. */
+export const listEventsOfTarget = (
+  db: Db,
+  { kind, name, since, before }: { kind: string; name: string; since: Date; before: { time: Date; event_id: string } | undefined },
+  limit: number,
+): Promise<EventRow[]> => {
+  const time = before?.time ?? null
+  const event_id = before?.event_id ?? null
+  return db.any<EventRow>(sql`
+    select event_id, time, action, severity, actor, target_kind, target_name, client, network, request_id, changes, data
+      from events
+     where target_kind = ${kind}
+       and target_name = ${name}
+       and time >= ${since}
+       and time <= coalesce(${time}::timestamptz, 'infinity')
+       and (${time}::timestamptz is null or (time, event_id) < (${time}, ${event_id}::uuid))
+     order by time desc, event_id desc
+     limit ${limit}`)
+}
+
 /** Makes the partitions of this month and of `months` after it; answers how many were missing. */
 export const createEventPartitions = async (db: Db, now: Date, months = 3): Promise<number> =>
   (await db.one<{ made: number }>(sql`select create_event_partitions(${now.toISOString().slice(0, 10)}::date, ${months}::integer) as made`))

@@ -22,11 +22,11 @@ import { toProblem } from '#/lib/problem_document.ts'
 import { logProblem, setRetryAfter } from '#/lib/problem_reply.ts'
 import type { Secret } from '#/lib/secret.ts'
 import type { Db } from '#/lib/sql.ts'
+import { listApplications } from '#/resources/applications.ts'
 import { passwordRulesOf } from '#/resources/password_rules.ts'
 import type { Snapshot } from '#/resources/snapshot.ts'
 import { postEmail, shownEmail } from './account_email.ts'
 import { changePassword } from './account_password.ts'
-import { listApplications } from './applications.ts'
 import { listShownConsents, withdrawConsent } from './consents.ts'
 import { listShownFactors, withdrawFactor } from './factors.ts'
 import { checkPost, findPerson, type Person } from './person.ts'
@@ -125,7 +125,7 @@ export const portalRoutes =
     }
 
     page('/', async (person, request, reply) => {
-      const applications = await listApplications(deps, person)
+      const applications = await listApplications(deps, { ...person, user: person.session.user })
       const pictures = applications.flatMap(({ icon }) => icon ?? [])
       return show(request, reply, person, { name: 'applications', variables: { applications }, pictures })
     })
@@ -140,6 +140,12 @@ export const portalRoutes =
         ...(user.email ? { email: user.email } : {}),
       }
       return show(request, reply, person, { name: 'account', variables })
+    })
+
+    page('/account/export', async (person, _request, reply, now) => {
+      // The file comes to the page that the person is at, so they come back to it first.
+      if (!isFresh(person.session, now)) return signInFirst(reply, person.authServer, '/account', wantsSecondFactor)
+      return reply.header('cache-control', 'no-store').redirect(`${person.authServer.pathPrefix}/api/v1/me/export`, 303)
     })
 
     page('/account/sessions', async (person, request, reply, now) => {

@@ -1,12 +1,12 @@
 /** What a person may use, and where a click leads. */
-import type { Applications } from '#/flow/portal_pages.ts'
 import { effectiveGroups } from '#/identity/groups.ts'
+import type { User } from '#/identity/user.ts'
+import type { AuthServerRef } from '#/lib/http.ts'
 import type { Log } from '#/lib/log.ts'
 import type { Db } from '#/lib/sql.ts'
 import { decideAccess } from '#/policy/application_access.ts'
-import { clientOfApplication } from '#/resources/outpost_client.ts'
-import type { ResolvedClient, Snapshot } from '#/resources/snapshot.ts'
-import type { Person } from './person.ts'
+import { clientOfApplication } from './outpost_client.ts'
+import type { ResolvedClient, Snapshot } from './snapshot.ts'
 
 export interface ApplicationsDeps {
   db: Db
@@ -14,26 +14,42 @@ export interface ApplicationsDeps {
   snapshot: Snapshot
 }
 
-type Shown = Applications['applications'][number]
+export interface OwnApplication {
+  name: string
+  description?: string
+  icon?: string
+  url: string
+  /** Where there is no icon. */
+  initial: string
+}
+
+/** Who asks, where, and from where. */
+export interface ApplicationUser {
+  user: User
+  authServer: AuthServerRef
+  network: string
+}
 
 /** Applications of this AuthServer that the person may use, and its clients that can begin a sign-in by themselves; by name. */
-export const listApplications = async ({ db, log, snapshot }: ApplicationsDeps, person: Person): Promise<Shown[]> => {
-  const { user } = person.session
+export const listApplications = async (
+  { db, log, snapshot }: ApplicationsDeps,
+  { user, authServer, network }: ApplicationUser,
+): Promise<OwnApplication[]> => {
   const groups = await effectiveGroups(db, user.id)
-  const { namespace, name, issuerUrl } = person.authServer
+  const { namespace, name, issuerUrl } = authServer
   const isOfServer = (ref: { namespace?: string | undefined; name: string }, own: string) =>
     ref.name === name && (ref.namespace ?? own) === namespace
   const listed = new Set<string>()
-  const shown: Shown[] = []
+  const shown: OwnApplication[] = []
   for (const application of snapshot.list('Application')) {
     const { metadata, spec } = application
     const client = clientOfApplication(snapshot, application)
     if (client) listed.add(client.clientId)
     if (spec.paused || !isOfServer(spec.authServerRef, metadata.namespace)) continue
-    const access = decideAccess(spec.access, { user, groups, client: client ? clientOf(client) : {}, network: person.network })
+    const access = decideAccess(spec.access, { user, groups, client: client ? clientOf(client) : {}, network })
     if (access.kind === 'refused' && access.failed)
       log.warn(
-        { event: 'portal.application.refused', application: `${metadata.namespace}/${metadata.name}`, reason: access.failed.slice(0, 300) },
+        { event: 'application.refused', application: `${metadata.namespace}/${metadata.name}`, reason: access.failed.slice(0, 300) },
         'an access expression failed',
       )
     if (access.kind !== 'allowed') continue
@@ -57,7 +73,7 @@ const clientOf = ({ clientId, resource }: ResolvedClient) => ({
   labels: resource.metadata.labels,
 })
 
-const tile = (name: string, url: string, description: string | undefined, icon: string | undefined): Shown => ({
+const tile = (name: string, url: string, description: string | undefined, icon: string | undefined): OwnApplication => ({
   name,
   url,
   initial: [...name.trim()][0]?.toUpperCase() ?? '·',
