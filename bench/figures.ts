@@ -15,6 +15,7 @@ export const figures: Record<string, Figure> = {
   refresh_token: ofLimit(0.35, 0.6),
   introspection: ofLimit(0.35, 0.7),
   userinfo: ofLimit(0.35, 0.7),
+  forward_auth: ofLimit(0.35, 0.8),
   password_sign_in: { floor: 0.8, aim: 0.95, direction: 'up', unit: 'of Argon2id alone' },
   start: { floor: 20, aim: 8, direction: 'down', unit: 'times an empty program' },
   memory: { floor: 3, aim: 2, direction: 'down', unit: 'times an empty program' },

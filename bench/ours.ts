@@ -10,6 +10,8 @@ import { type Arrival, openVisitor, type Visitor } from './visitor.ts'
 export interface Ours extends Target {
   databaseUrl: string
   person: { username: string; password: string }
+  /** A browser signed in at an application behind the outpost: its Cookie header, and where the application stands. */
+  guarded(worker: number): Promise<{ cookie: string; host: string; path: string }>
   /** Starts another server on the same database and answers when it is ready; for measuring just that. */
   startAnother(): Promise<Program>
   pid: number
@@ -18,6 +20,9 @@ export interface Ours extends Target {
 
 const readyWithinMs = 60_000
 const redirectUri = 'http://127.0.0.1:9/callback'
+
+/** On the host of the server, so that one browser goes from there to its sign-in and back. */
+const guardedUrl = (origin: string) => new URL('/guarded', origin).href
 
 const manifests = (issuerUrl: string) => `
 apiVersion: signet.dev/v1alpha1
@@ -43,6 +48,14 @@ spec:
   clientType: confidential
   redirectUris: ['${redirectUri}']
   scopes: [openid, profile, email, offline_access]
+---
+apiVersion: signet.dev/v1alpha1
+kind: Application
+metadata: { name: bench, namespace: bench, labels: { bench: 'true' } }
+spec:
+  displayName: Bench
+  authServerRef: { name: bench }
+  proxy: { mode: forward_single, externalUrl: '${guardedUrl(issuerUrl)}' }
 ---
 apiVersion: signet.dev/v1alpha1
 kind: User
@@ -130,6 +143,12 @@ export const startOurs = async (databaseUrl: string, folder: string): Promise<Ou
     accessToken: async (worker) => (await tokens(worker, 'openid profile email')).access_token,
     refreshToken: async (worker) => (await tokens(worker, 'openid profile email offline_access')).refresh_token,
     tokenToIntrospect: () => clientToken(ours),
+    guarded: async (worker) => {
+      const visitor = await signedIn(worker)
+      const url = new URL(guardedUrl(origin))
+      await throughPages(visitor, await visitor.visit(`/outpost.signet/start?rd=${encodeURIComponent(`${url.href}/`)}`), person)
+      return { cookie: visitor.cookie(`${url.pathname}/`), host: url.host, path: `${url.pathname}/page?a=b` }
+    },
     startAnother: async () => {
       const own = await freePort()
       const another = startProgram(['bin/signet', 'server'], environment(own, await freePort()))

@@ -1,6 +1,7 @@
 /** What `npm run bench` measures, in this order. */
 import { authorization_code } from './authorization_code.ts'
 import { client_credentials } from './client_credentials.ts'
+import { forward_auth } from './forward_auth.ts'
 import { introspection } from './introspection.ts'
 import { memory } from './memory.ts'
 import { password_sign_in } from './password_sign_in.ts'
@@ -16,6 +17,7 @@ export const scenarios = {
   refresh_token,
   introspection,
   userinfo,
+  forward_auth,
   password_sign_in,
   start,
   memory,
