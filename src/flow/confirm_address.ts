@@ -1,9 +1,8 @@
 /** A code to an address that someone entered, typed back here: then the mailbox is theirs. */
 import { randomInt } from 'node:crypto'
-import { canSend, queueMail } from '#/identity/mail.ts'
+import { canSend, NoMailServer, queueMail } from '#/identity/mail.ts'
 import { emailKey } from '#/identity/name_key.ts'
 import { sameSecret } from '#/lib/crypto.ts'
-import { Problem } from '#/lib/problem.ts'
 import { addFailure, codeCounters, countMail, findLockOut } from './failures.ts'
 import { type Ask, type FlowDeps, type Foreseen, lockedOut, type Stage, type StageInput, textIn } from './stage.ts'
 
@@ -21,7 +20,7 @@ export const confirmation = {
     const address = textIn(kept, 'address')
     const counters = codeCounters({ account: `address:${emailKey(address)}`, network: request.network })
     const before = await findLockOut(deps.db, counters, now)
-    if (before !== undefined) return lockedOut(ask(address, 'mistake.locked_out'), before)
+    if (before !== undefined) return lockedOut(ask(address, 'mistake.too_many_codes'), before)
     const code = textIn(answer, 'code').replace(/[\s-]/g, '')
     const isRight = sameSecret(code, textIn(kept, 'code')) && now.getTime() < Number(kept.until)
     if (!isRight || code === '') {
@@ -29,7 +28,9 @@ export const confirmation = {
       return { kind: 'failed', reason: 'InvalidCredentials', ask: ask(address, 'mistake.code') }
     }
     const after = await findLockOut(deps.db, counters, now)
-    return after === undefined ? { kind: 'passed', facts: { proven_email: address } } : lockedOut(ask(address, 'mistake.locked_out'), after)
+    return after === undefined
+      ? { kind: 'passed', facts: { proven_email: address } }
+      : lockedOut(ask(address, 'mistake.too_many_codes'), after)
   },
   foresee: async ({ settings }: FlowDeps, input: StageInput): Promise<Foreseen> => {
     const address = addressToProve(input)
@@ -51,7 +52,7 @@ const ask = (address: string, mistake?: string): Ask => ({
 })
 
 const send = async (deps: FlowDeps, { facts, request, now }: StageInput, address: string) => {
-  if (!canSend(deps.settings)) throw new Problem('unavailable', { detail: 'no mail can be sent', retryAfter: 60 })
+  if (!canSend(deps.settings)) throw new NoMailServer()
   await countMail(deps.db, { address, network: request.network }, now)
   const code = String(randomInt(1_000_000)).padStart(6, '0')
   const expiresAt = new Date(now.getTime() + lifetimeMs)

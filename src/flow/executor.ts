@@ -8,7 +8,6 @@
 import { recordEvent } from '#/events/record.ts'
 import { canSend } from '#/identity/mail.ts'
 import { countOutcome } from '#/identity/reputation.ts'
-import { findSession, isFresh } from '#/identity/sessions.ts'
 import { sha256 } from '#/lib/crypto.ts'
 import type { AuthServerRef } from '#/lib/http.ts'
 import { Problem } from '#/lib/problem.ts'
@@ -18,6 +17,7 @@ import { AttemptOver } from './attempt_over.ts'
 import type { BegunAttempt } from './attempts.ts'
 import { turnOf } from './conditions.ts'
 import { type CompiledStage, type Flow, findFlow, isForSignedIn } from './flows.ts'
+import { checkOwnSession } from './own_session.ts'
 import { brokenConditionEvent, eventOf, type Happened } from './sign_in_events.ts'
 import type { Answer, Ask, Context, Facts, Failure, FlowDeps, FlowRequest, Outcome, SessionChange, Stage, StageInput } from './stage.ts'
 import { type StageName, stages } from './stages/index.ts'
@@ -123,9 +123,6 @@ export const postAttempt = async (deps: FlowDeps, visit: Omit<Visit, 'attempt'> 
   return { ...position(turn), kind: 'refused', stage: name, ask, reason, retryAfter }
 }
 
-/** For what a person does between the beginning and the end, such as to find their phone. */
-const setUpMs = 5 * 60_000
-
 const load = async (deps: FlowDeps, visit: Visit): Promise<Turn> => {
   const { flow, attempt, request, now } = visit
   const attempt_hash = sha256(attempt)
@@ -138,17 +135,10 @@ const load = async (deps: FlowDeps, visit: Visit): Promise<Turn> => {
   if (!states.isOurs({ ...row, revision: revisionIn(row.state, flow) }))
     throw new AttemptOver('there is no such attempt in this browser, or it has expired')
   if (row.state !== 'running') throw new AttemptOver('the attempt is over', row)
-  const facts = row.facts as Facts
   // Back to who began it, where that is not the person: there it begins anew.
   const known = row.reference === null ? undefined : ({ ...row, state: 'denied' } as const)
   if (row.is_of_other_password) throw new AttemptOver('the password was changed meanwhile', known)
-  const hangsOnSession = isForSignedIn(flow) || facts.from_session !== undefined
-  if (hangsOnSession) {
-    const session = await findOwnSession(deps, request, facts, now)
-    if (!session) throw new AttemptOver('the session has changed', known ?? row)
-    // It was fresh when it began.
-    if (isForSignedIn(flow) && !isFresh(session, now, setUpMs)) throw new AttemptOver('the sign-in is too long ago', known)
-  }
+  await checkOwnSession(deps, { flow, request, row, known, now })
   return turnOn(deps, visit, row)
 }
 
@@ -171,13 +161,6 @@ const enter = async (turn: Turn): Promise<Judged | undefined> => {
   const found = await nextStage(turn, 0)
   if (found.kind === 'stage' && found.index === 0) return undefined
   return { kind: 'entered' }
-}
-
-/** The session that the attempt hangs on, while this browser has it. */
-const findOwnSession = async ({ db }: FlowDeps, { session: token, authServer, network }: FlowRequest, facts: Facts, now: Date) => {
-  const session = token === undefined ? undefined : await findSession(db, token, now, network)
-  if (!session || session.issuer !== authServer.issuerUrl || session.user.id !== facts.user_id) return undefined
-  return facts.from_session === undefined || facts.from_session === session.uid ? session : undefined
 }
 
 const current = ({ flow, row }: Turn): { name: StageName; stage: Stage; onRefusal: CompiledStage['onRefusal'] } => {

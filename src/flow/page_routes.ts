@@ -1,5 +1,6 @@
 /** /flow/{name}: the flows as pages. */
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import { NoMailServer } from '#/identity/mail.ts'
 import { isLocale, localeCookie } from '#/lib/catalogue.ts'
 import { writeCookie } from '#/lib/cookie.ts'
 import { parseForm } from '#/lib/form.ts'
@@ -110,11 +111,15 @@ export const pageRoutes =
       const { pathPrefix, displayName: product } = authServer
       const retry = wayOn(error, request)
       const page =
-        problem.code === 'unavailable'
+        problem.code === 'unavailable' && !(error instanceof NoMailServer)
           ? deps.pages.render('busy', { retry }, { locales, pathPrefix, product })
           : deps.pages.render(
               'error',
-              { error: problem.code, request_id: requestId, ...(problem.code === 'not_found' ? {} : { retry }) },
+              {
+                error: error instanceof NoMailServer ? 'no_mail_server' : problem.code,
+                request_id: requestId,
+                ...(problem.code === 'not_found' ? {} : { retry }),
+              },
               { locales, pathPrefix, product },
             )
       return reply.code(problem.status).headers(page.headers).send(page.html)

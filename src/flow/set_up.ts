@@ -71,7 +71,7 @@ export const setUpStage = (setUp: SetUp): Stage => {
         return { kind: 'failed', reason: 'InvalidAnswer', ask: ask(begun, { field: 'name', detail: 'mistake.factor_name' }, name) }
       const counters = codeCounters({ account: user.id, network: request.network })
       const locked = await findLockOut(deps.db, counters, now)
-      if (locked !== undefined) return lockedOut(ask(begun, wrong('mistake.locked_out'), name), locked)
+      if (locked !== undefined) return lockedOut(ask(begun, wrong('mistake.too_many_codes'), name), locked)
       const { network, requestId } = request
       const confirmed = await factor.confirm(
         depsOf(deps, input),

@@ -61,6 +61,13 @@ export interface MailDeps {
 /** Ask before something is offered that ends in a mail. */
 export const canSend = ({ SMTP_URL }: Pick<Settings, 'SMTP_URL'>): boolean => SMTP_URL !== undefined
 
+/** Where something that ends in a mail was asked for all the same. */
+export class NoMailServer extends Problem {
+  constructor() {
+    super('unavailable', { detail: 'No mail can be sent: no mail server is set up (SMTP_URL).', retryAfter: 60 })
+  }
+}
+
 /** The person who gets it, as far as it may stand in a mail. */
 const person = z.object({ name: z.string().nullable(), username: z.string().nullable(), email: z.string().nullable() })
 
@@ -111,7 +118,7 @@ export const queueMail = async <Name extends MailName>(
   { to, template, locale, user, product = 'Signet', variables }: NewMail<Name>,
   { settings, rootSecret, now }: MailDeps & { now: Date },
 ): Promise<string> => {
-  if (!canSend(settings)) throw new Problem('unavailable', { detail: 'No mail can be sent: no mail server is set up (SMTP_URL).' })
+  if (!canSend(settings)) throw new NoMailServer()
   if (!isMailAddress(to)) throw new Problem('invalid', { errors: [{ pointer: '/email', detail: 'is not an e-mail address' }] })
   const message_id = `<${uuidv7(now)}@${domainOf(settings.MAIL_FROM.address)}>`
   const content = {

@@ -194,6 +194,11 @@ test('without a mail server nobody is told that a code was sent', async () => {
     const both = (await enter(signet, 'otto')).page
     assert.ok(both.forms[0]?.names.includes('code'), both.text)
     assert.doesNotMatch(both.text, /by mail/)
+    const lost = newVisitor(signet.issuer)
+    const told = await lost.submit(await lost.open('/flow/recovery'), { username: 'otto' })
+    assert.equal(told.status, 503, told.text)
+    assert.match(told.text, /No mail can be sent/)
+    assert.doesNotMatch(told.text, /a lot to do/)
   } finally {
     await signet.stop()
   }

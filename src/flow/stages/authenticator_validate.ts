@@ -55,7 +55,7 @@ export const authenticator_validate: Stage = {
     }
     const counters = codeCounters({ account: user.id, network: request.network })
     const before = await findLockOut(deps.db, counters, now)
-    if (before !== undefined) return lockedOut(askWith(kept, 'mistake.locked_out'), before)
+    if (before !== undefined) return lockedOut(askWith(kept, 'mistake.too_many_codes'), before)
     if (credentialIn(answer) === undefined && textIn(answer, 'code').trim() === '')
       return { kind: 'failed', reason: 'InvalidAnswer', ask: askWith(kept, 'mistake.code_required') }
     const proof = await prove(deps, input, { user, kept, answer })
@@ -64,7 +64,7 @@ export const authenticator_validate: Stage = {
       return { kind: 'failed', reason: 'InvalidCredentials', ask: askWith(kept, 'mistake.code') }
     }
     const after = await findLockOut(deps.db, counters, now)
-    if (after !== undefined) return lockedOut(askWith(kept, 'mistake.locked_out'), after)
+    if (after !== undefined) return lockedOut(askWith(kept, 'mistake.too_many_codes'), after)
     const remembered: Facts = kept.remember?.ticked ? { remember_device: proof.type } : {}
     return { kind: 'passed', facts: { ...provenBy(proof, input), ...remembered } }
   },

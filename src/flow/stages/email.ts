@@ -3,14 +3,13 @@
  * (task send_recovery). The link begins an attempt of its own, in whatever browser it is opened; opening it uses nothing up, the post does.
  */
 
-import { canSend } from '#/identity/mail.ts'
+import { canSend, NoMailServer } from '#/identity/mail.ts'
 import { findPasswordVersion } from '#/identity/passwords.ts'
 import { queueRecovery } from '#/identity/recovery.ts'
 import { forgetDevicesOf } from '#/identity/remembered_devices.ts'
 import { findUser } from '#/identity/users.ts'
 import { parseDuration } from '#/lib/clock.ts'
 import { sha256 } from '#/lib/crypto.ts'
-import { Problem } from '#/lib/problem.ts'
 import { consumeMailedLink, findMailedLink } from '#/model/mailed_links.ts'
 import { confirmation } from '../confirm_address.ts'
 import { countMail } from '../failures.ts'
@@ -68,7 +67,7 @@ const linkOf = ({ request: { authServer }, flow }: StageInput, token: string) =>
 const sent = (): Ask => ({ fields: [], mistakes: [], more: { sentTo: '' } })
 
 const send = async (deps: FlowDeps, { facts, flow, request, settings, now }: StageInput): Promise<void> => {
-  if (!canSend(deps.settings)) throw new Problem('unavailable', { detail: 'no mail can be sent', retryAfter: 60 })
+  if (!canSend(deps.settings)) throw new NoMailServer()
   await countMail(deps.db, { network: request.network }, now)
   await queueRecovery(
     deps,
