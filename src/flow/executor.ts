@@ -11,6 +11,7 @@ import { countOutcome } from '#/identity/reputation.ts'
 import { sha256 } from '#/lib/crypto.ts'
 import type { AuthServerRef } from '#/lib/http.ts'
 import { Problem } from '#/lib/problem.ts'
+import type { Db } from '#/lib/sql.ts'
 import { attemptIdOf, type FlowAttempt, findFlowAttempt, keepInFlowAttempt, moveFlowAttempt } from '#/model/flow_attempts.ts'
 import { AskAgain } from './ask_again.ts'
 import { AttemptOver } from './attempt_over.ts'
@@ -93,11 +94,21 @@ export const showBegun = (
 const show = async (turn: Turn): Promise<Step> => {
   const entered = await enter(turn)
   if (entered) return move(turn, entered)
-  const outcome = await current(turn).stage.challenge(turn.deps, inputOf(turn))
-  if (outcome.kind !== 'ask') return move(turn, outcome)
-  await keep(turn, outcome.keep)
-  return asking(turn, turn.row.stage_index, outcome.ask)
+  const { stage } = current(turn)
+  // Once it keeps something, it has sent what it sends.
+  const mayWrite = stage.sends && turn.hidden.kept === undefined
+  const outcome = mayWrite ? await turn.deps.db.transaction((db) => challenge(within(turn, db), stage)) : await challenge(turn, stage)
+  return outcome.kind === 'ask' ? asking(turn, turn.row.stage_index, outcome.ask) : move(turn, outcome)
 }
+
+/** Of the stage at which the attempt stands. */
+const challenge = async (turn: Turn, stage: Stage): Promise<Outcome> => {
+  const outcome = await stage.challenge(turn.deps, inputOf(turn))
+  if (outcome.kind === 'ask') await keep(turn, outcome.keep)
+  return outcome
+}
+
+const within = (turn: Turn, db: Db): Turn => ({ ...turn, deps: { ...turn.deps, db } })
 
 /** Judges what was posted and answers what comes next. */
 export const postAttempt = async (deps: FlowDeps, visit: Omit<Visit, 'attempt'> & { post: Post }): Promise<Step> => {
@@ -305,7 +316,7 @@ const follow = async (begun: Way, ours: (stage: Stage) => boolean): Promise<Way>
 }
 
 /** Looks, and asks if there is anything to be asked; works only when it is answered. */
-const asks = (stage: Stage): boolean => stage.answer !== undefined
+const asks = (stage: Stage): boolean => stage.answer !== undefined && !stage.sends
 
 /** From a stage that is judged to the next that asks, or to the end. */
 const move = async (turn: Turn, judged: Judged, passage?: Passage): Promise<Step> => {
@@ -315,10 +326,9 @@ const move = async (turn: Turn, judged: Judged, passage?: Passage): Promise<Step
   // No transaction stays open for what is merely looked up.
   const way = await follow(begun, asks)
   if (way.stop?.kind === 'ask') return askNext(way, way.stop)
-  const { deps } = turn
   try {
-    return await deps.db.transaction(async (db) => {
-      const inside = await follow({ ...way, turn: { ...way.turn, deps: { ...deps, db } } }, () => true)
+    return await turn.deps.db.transaction(async (db) => {
+      const inside = await follow({ ...way, turn: within(way.turn, db) }, () => true)
       return inside.stop?.kind === 'ask' ? askNext(inside, inside.stop) : end(inside)
     })
   } catch (error) {
@@ -333,7 +343,7 @@ const askAgain = async (way: Way, { mistakes, reason }: AskAgain): Promise<Step>
   const { deps, flow, row } = turn
   const stage_index = promptFor(flow.stages.slice(0, from), mistakes)
   const stop = { kind: 'denied', reason: 'account_exists' } as const
-  if (stage_index < 0) return deps.db.transaction((db) => end({ ...way, turn: { ...turn, deps: { ...deps, db } }, stop }))
+  if (stage_index < 0) return deps.db.transaction((db) => end({ ...way, turn: within(turn, db), stop }))
   const ask = promptAgain(inputOf(turn, stage_index, row.version + 1), mistakes)
   await moveTo(turn, { state: 'running', stage_index })
   await record(turn, { kind: 'failed', stage: 'user_write', reason })
@@ -378,9 +388,12 @@ const restart = async (turn: Turn): Promise<Step> => {
   const token = flow.designation === 'recovery' ? undefined : turn.hidden.carried?.token
   const { trail: _, ...known } = turn.facts
   const fresh: Turn = { ...turn, facts: isForSignedIn(flow) ? known : {}, hidden: token === undefined ? {} : { carried: { token } } }
-  const way = await follow({ turn: fresh, session: undefined, stage_index: 0, from: 0, stop: undefined }, asks)
-  if (way.stop?.kind !== 'ask') throw new AttemptOver('the flow cannot be started over', row)
-  return askNext(way, way.stop)
+  return turn.deps.db.transaction(async (db) => {
+    const begun: Way = { turn: within(fresh, db), session: undefined, stage_index: 0, from: 0, stop: undefined }
+    const way = await follow(begun, ({ answer }) => answer !== undefined)
+    if (way.stop?.kind !== 'ask') throw new AttemptOver('the flow cannot be started over', row)
+    return askNext(way, way.stop)
+  })
 }
 
 const record = async ({ deps, flow, row, facts, context, request, now }: Turn, happened: Happened): Promise<void> => {

@@ -52,6 +52,7 @@ export const setUpStage = (setUp: SetUp): Stage => {
     return { ...begun, sentTo: address }
   }
   return {
+    ...(setUp.type === 'email' ? { sends: true } : {}),
     challenge: async (deps, input) => {
       const user = input.facts.user_id === undefined ? undefined : await findUser(deps.db, input.facts.user_id)
       if (!user?.active) return { kind: 'denied', reason: 'access_denied' }

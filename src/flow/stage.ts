@@ -174,6 +174,8 @@ export interface Stage {
    * that moves the attempt on.
    */
   challenge(deps: FlowDeps, input: StageInput): Promise<Outcome>
+  /** What it asks sends a mail: that too is done in the transaction that moves the attempt on, so a mail is queued with it or not at all. */
+  sends?: true
   /** Judges what came for the fields. Runs outside a transaction: it may take its time. */
   answer?(deps: FlowDeps, input: StageInput, answer: Answer): Promise<Outcome>
   /**

@@ -26,6 +26,7 @@ interface Kept {
 }
 
 export const authenticator_validate: Stage = {
+  sends: true,
   challenge: async (deps, input) => {
     const known = keptOf(input)
     if (known && !isProven(input)) return { kind: 'ask', ask: askWith(known) }
@@ -177,26 +178,28 @@ const sendable = ({ settings }: FlowDeps, types: FactorType[]): FactorType[] =>
 /** Nothing but codes by mail, and none was sent. */
 const isStuck = ({ types, email }: Kept): boolean => !email && types.every((type) => type === 'email')
 
-/** Nothing where no mail can be sent. */
-const mail = async (deps: FlowDeps, { request, now }: StageInput, user: User): Promise<Pick<Kept, 'email'>> => {
+/** The code and its mail, or neither; nothing where no mail can be sent. */
+const mail = async ({ db, ...deps }: FlowDeps, { request, now }: StageInput, user: User): Promise<Pick<Kept, 'email'>> => {
   if (!canSend(deps.settings)) return {}
-  const begun: Begun = await factors.email.ask(factorDepsOf(deps, request), user, now)
-  if (begun.mail) {
-    const { address, code, expiresAt } = begun.mail
-    await queueMail(
-      deps.db,
-      {
-        to: address,
-        template: 'email_code',
-        locale: user.locale ?? request.locales[0] ?? null,
-        user,
-        product: request.authServer.displayName,
-        variables: { code, expiresAt },
-      },
-      { ...deps, now },
-    )
-  }
-  return { email: { kept: begun.kept, sentTo: masked(user.email ?? '') } }
+  return db.transaction(async (tx) => {
+    const begun: Begun = await factors.email.ask(factorDepsOf({ ...deps, db: tx }, request), user, now)
+    if (begun.mail) {
+      const { address, code, expiresAt } = begun.mail
+      await queueMail(
+        tx,
+        {
+          to: address,
+          template: 'email_code',
+          locale: user.locale ?? request.locales[0] ?? null,
+          user,
+          product: request.authServer.displayName,
+          variables: { code, expiresAt },
+        },
+        { ...deps, now },
+      )
+    }
+    return { email: { kept: begun.kept, sentTo: masked(user.email ?? '') } }
+  })
 }
 
 /** `a…@example.com`: enough for its owner to know which one. */

@@ -16,6 +16,7 @@ import { countMail } from '../failures.ts'
 import { type Ask, type FlowDeps, type Stage, type StageInput, textIn } from '../stage.ts'
 
 export const email: Stage = {
+  sends: true,
   challenge: async (deps, input) => {
     if (isConfirmation(input)) return confirmation.challenge(deps, input)
     const { carried, kept } = input
