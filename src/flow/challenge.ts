@@ -22,7 +22,7 @@ const moreSchema = z.strictObject({
   qr: z.exactOptional(z.string()).describe('The same as a picture (SVG).'),
   methods: z
     .exactOptional(z.array(z.string()))
-    .describe('Sent as `method`: another way than the one that is asked, such as a code by mail.'),
+    .describe('Sent as `method`: another way than the one that is asked, such as a code by mail, or the same mail once more.'),
   codes: z.exactOptional(z.array(z.string())).describe('Recovery codes. They are shown this once.'),
   captcha: z
     .exactOptional(z.strictObject({ salt: z.string(), difficulty: z.int() }))

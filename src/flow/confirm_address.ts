@@ -18,6 +18,10 @@ export const confirmation = {
   answer: async (deps, input, answer) => {
     const { kept, request, now } = input
     const address = textIn(kept, 'address')
+    if (textIn(answer, 'method') === 'email') {
+      const again = await deps.db.transaction((db) => send({ ...deps, db }, input, address))
+      return { kind: 'ask', ask: ask(address), keep: again }
+    }
     const counters = codeCounters({ account: `address:${emailKey(address)}`, network: request.network })
     const before = await findLockOut(deps.db, counters, now)
     if (before !== undefined) return lockedOut(ask(address, 'mistake.too_many_codes'), before)
@@ -48,7 +52,7 @@ const addressToProve = ({ facts: { prompted, proven_email, invitation } }: Stage
 const ask = (address: string, mistake?: string): Ask => ({
   fields: [{ name: 'code', type: 'text', required: true, autocomplete: 'one-time-code' }],
   mistakes: mistake ? [{ field: 'code', detail: mistake }] : [],
-  more: { sentTo: address },
+  more: { sentTo: address, methods: ['email'] },
 })
 
 const send = async (deps: FlowDeps, { facts, request, now }: StageInput, address: string) => {

@@ -66,6 +66,10 @@ export const setUpStage = (setUp: SetUp): Stage => {
       const begun = shownOf(input)
       const user = facts.user_id === undefined ? undefined : await findUser(deps.db, facts.user_id)
       if (!begun || !user?.active) return { kind: 'denied', reason: 'access_denied' }
+      if (begun.sentTo !== undefined && textIn(answer, 'method') === 'email') {
+        const again = await deps.db.transaction((db) => offer({ ...deps, db }, input, user))
+        return { kind: 'ask', ask: ask(again), keep: { ...again } }
+      }
       const name = textIn(answer, 'name').trim().slice(0, 1_000)
       // Before the code, which is good once.
       if (name !== '' && !isFactorName(name))

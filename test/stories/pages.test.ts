@@ -73,7 +73,7 @@ const samples: { [Name in PageName]: PageVariables[Name] } = {
     ...stage,
     stage: 'authenticator_email',
     fields: [{ ...code, isWrong: false }, called],
-    more: { sentTo: 'ann@example.com' },
+    more: { sentTo: 'ann@example.com', methods: ['email'] },
   },
   authenticator_static: {
     ...stage,

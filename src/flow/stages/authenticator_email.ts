@@ -5,6 +5,6 @@ export const authenticator_email = setUpStage({
   type: 'email',
   fields: [{ name: 'code', type: 'text', required: true, autocomplete: 'one-time-code' }],
   standardName: 'E-mail',
-  shown: ({ sentTo }) => (sentTo ? { sentTo } : {}),
+  shown: ({ sentTo }) => (sentTo ? { sentTo, methods: ['email'] } : {}),
   mistake: 'mistake.code',
 })

@@ -220,7 +220,7 @@ const askWith = (kept: Kept, refused?: string): Ask => {
     more: {
       ...(passkey ? { passkey: passkey.options as Record<string, unknown> } : {}),
       ...(email ? { sentTo: email.sentTo } : {}),
-      ...(types.includes('email') && !email && !isStuck(kept) ? { methods: ['email'] } : {}),
+      ...(types.includes('email') && !isStuck(kept) ? { methods: ['email'] } : {}),
     },
   }
 }
