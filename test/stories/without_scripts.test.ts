@@ -65,19 +65,23 @@ describe('without scripts', needs('chromium'), () => {
     await mail?.stop()
   })
 
-  const inBrowser = async (run: (page: Page) => Promise<void>): Promise<void> => {
+  const newBrowser = async () => {
     const origins = [signet.issuer, mailless.issuer, new URL(redirectUri).origin]
     const { context, complaints } = await openContext(browser, { javaScript: false, origins })
     await context.route(`${redirectUri}**`, (route) => route.fulfill({ body: 'the client' }))
-    try {
-      await run(await context.newPage())
+    const close = async () => {
+      await context.close()
       assert.deepEqual(
         complaints.filter((complaint) => !/status of (404|503)/.test(complaint)),
         [],
       )
-    } finally {
-      await context.close()
     }
+    return { page: await context.newPage(), close }
+  }
+  const inBrowser = async (run: (page: Page) => Promise<void>): Promise<void> => {
+    const { page, close } = await newBrowser()
+    await run(page)
+    await close()
   }
 
   /** Waits for a page of that name and looks at it. `stage` pages carry their name, the others are told by what they are titled. */
@@ -117,8 +121,17 @@ describe('without scripts', needs('chromium'), () => {
   }
   const codeIn = async (to: string) => /^\s*(\d{6})\s*$/m.exec((await mail.next(to)).text)?.[1] ?? assert.fail('no code')
 
-  it('a person enrols, sets up factors, signs in, agrees, signs out, gets back in, and closes the account', () =>
-    inBrowser(async (page) => {
+  /** One after the other in one browser. */
+  describe('a person', () => {
+    let page: Page
+    let codes: string[] = []
+    let close: () => Promise<void>
+    before(async () => {
+      ;({ page, close } = await newBrowser())
+    })
+    after(() => close?.())
+
+    it('enrols, and finds their pages', async () => {
       const invited = await signet.api<{ url: string }>('POST', '/api/v1/invitations', {
         email: 'nora@example.com',
         expiresIn: '1h',
@@ -142,6 +155,18 @@ describe('without scripts', needs('chromium'), () => {
       await open(page, '/account')
       await see(page, 'account', /My account/)
 
+      await open(page, '/account/email')
+      await see(page, 'account_email', /Your e-mail address/)
+      await send(page, { email: 'new@example.com' })
+      await page.getByText('Waiting for codes').waitFor()
+      await mail.next('nora@example.com')
+      await send(page, { code: await codeIn('new@example.com') })
+      await page.getByText('Has agreed', { exact: true }).waitFor()
+      await page.getByRole('button', { name: 'Do not change it' }).click()
+      await page.getByText('Change the address', { exact: true }).waitFor()
+    })
+
+    it('sets up factors', async () => {
       await open(page, '/account/factors')
       await see(page, 'account_factors', /How you prove/)
       await page.click('a[href$="/flow/authenticator_webauthn"]')
@@ -154,14 +179,16 @@ describe('without scripts', needs('chromium'), () => {
       await see(page, 'account_factors', /How you prove/)
       await open(page, '/flow/authenticator_static')
       await see(page, 'authenticator_static')
-      const codes = await page.locator('main code').allTextContents()
+      codes = await page.locator('main code').allTextContents()
       await submit(page)
       await see(page, 'account_factors', /How you prove/)
       await open(page, '/flow/authenticator_email')
       await see(page, 'authenticator_email')
       await send(page, { code: await codeSentAgain(page, 'nora@example.com') })
       await see(page, 'account_factors', /How you prove/)
+    })
 
+    it('signs in with two of them, and agrees', async () => {
       await open(page, '/flow/invalidation')
       await see(page, 'user_logout')
       await submit(page)
@@ -183,7 +210,9 @@ describe('without scripts', needs('chromium'), () => {
       await submit(page)
       await page.getByText('the client').waitFor()
       assert.ok(new URL(page.url()).searchParams.get('code'))
+    })
 
+    it('connects a device, and signs out', async () => {
       const device = await post(`${signet.issuer}/oauth2/device`, { scope: 'openid email' }, basic(client))
       await open(page, '/oauth2/device')
       await see(page, 'device_input', /Connect a device/)
@@ -196,7 +225,9 @@ describe('without scripts', needs('chromium'), () => {
       await see(page, 'logout_confirm', /Sign out/)
       await submit(page)
       await see(page, 'logged_out', /You are signed out/)
+    })
 
+    it('gets back in by a mail and a recovery code, and closes the account', async () => {
       await open(page, '/flow/recovery')
       await see(page, 'identification')
       await send(page, { username: 'nora' })
@@ -220,7 +251,8 @@ describe('without scripts', needs('chromium'), () => {
       assert.equal(await isIn(page), false)
       const { body } = await signet.api<{ items: unknown[] }>('GET', '/api/v1/users?q=nora')
       assert.deepEqual(body.items, [])
-    }))
+    })
+  })
 
   it('a person accepts terms, chooses, and proves an address by a code', () =>
     inBrowser(async (page) => {
