@@ -9,7 +9,8 @@ import { fileURLToPath } from 'node:url'
 const layers = [
   ['cli'],
   ['server', 'worker'],
-  ['api', 'portal', 'outpost'],
+  ['api', 'portal'],
+  ['outpost'],
   ['oidc'],
   ['flow'],
   ['resources'],

@@ -6,6 +6,7 @@ import { client_credentials } from './client_credentials.ts'
 import type { ApiDeps } from './deps.ts'
 import { addEndpoint, type Endpoint } from './endpoint.ts'
 import { events } from './events.ts'
+import { explain } from './explain.ts'
 import { exporting } from './export.ts'
 import { flow_attempts } from './flow_attempts.ts'
 import { flow_trial } from './flow_trial.ts'
@@ -25,6 +26,7 @@ export const endpoints = (deps: ApiDeps): Endpoint[] => {
   const all = [
     apply,
     exporting,
+    explain,
     resources,
     client_credentials,
     users,

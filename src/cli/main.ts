@@ -20,6 +20,7 @@ export const commands: Record<string, Entry> = {
   get: { summary: 'Show resources', load: () => import('./get.ts') },
   delete: { summary: 'Delete resources', load: () => import('./delete.ts') },
   export: { summary: 'Print every resource as manifests', load: () => import('./export.ts') },
+  explain: { summary: 'Say whether a person may use an application, and why', load: () => import('./explain.ts') },
   flow: { summary: 'Try a flow as a person, see who goes through one', load: () => import('./flow.ts') },
   token: { summary: 'Make, list and delete API tokens', load: () => import('./token.ts') },
   print: { summary: 'Print what is derived from code: reference pages, CRDs', load: () => import('./print.ts') },

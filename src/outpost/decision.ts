@@ -34,14 +34,16 @@ export interface DecisionDeps {
 
 const patterns = new WeakMap<readonly string[], readonly RegExp[]>()
 
-const isPublic = ({ publicPaths }: GuardedApplication, { path }: Address): boolean => {
-  if (publicPaths.length === 0 || !isPlain(path)) return false
+/** The first pattern of an application that opens a path; undefined when none does. */
+export const publicPattern = ({ publicPaths }: Pick<GuardedApplication, 'publicPaths'>, path: string): string | undefined => {
+  if (publicPaths.length === 0 || !isPlain(path)) return undefined
   let compiled = patterns.get(publicPaths)
   if (!compiled) {
     compiled = publicPaths.map(publicPathPattern)
     patterns.set(publicPaths, compiled)
   }
-  return compiled.some((pattern) => pattern.test(path))
+  const index = compiled.findIndex((pattern) => pattern.test(path))
+  return publicPaths[index]
 }
 
 /** Not a promise where nobody has to be asked, which is nearly always. */
@@ -56,7 +58,7 @@ export const decide = (deps: DecisionDeps, question: Question): Decision | Promi
 
 const judge = (deps: DecisionDeps, question: Question, session: Session | undefined, person: Person | undefined): Decision => {
   const { application, address, network } = question
-  const isOpen = isPublic(application, address)
+  const isOpen = publicPattern(application, address.path) !== undefined
   if (!session || !person) return isOpen ? { kind: 'public', signedIn: undefined } : { kind: 'sign_in' }
   const isEnough =
     meetsAcr(session.acr, [application.acr]) && (application.requiredFactors === undefined || session.vouchedFor === demandsOf(application))

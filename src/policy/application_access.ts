@@ -14,23 +14,30 @@ export interface AccessQuestion {
 }
 
 /** `failed` says that the expression did: a refusal, and a mistake of the configuration. */
-export type Access = { kind: 'allowed' } | { kind: 'refused'; failed?: string }
+export type Access =
+  | { kind: 'allowed'; by: 'everyone' | 'users' | 'groups'; group?: string }
+  | { kind: 'refused'; because: 'inactive' | 'not_named' | 'when'; failed?: string }
 
 export const decideAccess = (access: ApplicationSpec['access'], { user, groups, client, network }: AccessQuestion): Access => {
-  if (!user.active) return { kind: 'refused' }
-  if (!access) return { kind: 'allowed' }
+  if (!user.active) return { kind: 'refused', because: 'inactive' }
+  if (!access) return { kind: 'allowed', by: 'everyone' }
   const isNamed = access.users?.some((username) => sameName(username, user.username)) ?? false
-  const isMember = access.groups?.some((group) => groups.some((own) => sameName(group, own))) ?? false
+  const group = access.groups?.find((wanted) => groups.some((own) => sameName(wanted, own)))
   const isOpen = access.users === undefined && access.groups === undefined
-  if (!isOpen && !isNamed && !isMember) return { kind: 'refused' }
-  if (access.when === undefined) return { kind: 'allowed' }
+  if (!isOpen && !isNamed && group === undefined) return { kind: 'refused', because: 'not_named' }
+  const allowed: Access = isOpen
+    ? { kind: 'allowed', by: 'everyone' }
+    : isNamed
+      ? { kind: 'allowed', by: 'users' }
+      : { kind: 'allowed', by: 'groups', ...(group === undefined ? {} : { group }) }
+  if (access.when === undefined) return allowed
   try {
     const when = compileExpression(access.when, accessVariables)
-    if (network === undefined && when.reads.has('network')) return { kind: 'allowed' }
+    if (network === undefined && when.reads.has('network')) return allowed
     const holds = when.evaluate({ user: { ...user, groups }, client, network })
-    return holds === true ? { kind: 'allowed' } : { kind: 'refused' }
+    return holds === true ? allowed : { kind: 'refused', because: 'when' }
   } catch (error) {
-    return { kind: 'refused', failed: (error as Error).message }
+    return { kind: 'refused', because: 'when', failed: (error as Error).message }
   }
 }
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { ask, openGuest, signIn, startUpstream, type Told, type Upstream } from '../support/guarded.ts'
-import { type Signet, startSignet, until } from '../support/signet.ts'
+import { runSignet, type Signet, startSignet, until } from '../support/signet.ts'
 
 const password = 'correct horse battery'
 
@@ -178,5 +178,33 @@ ${more.replace(/^/gm, '  ')}
     assert.equal(out.status, 302)
     assert.match(out.headers.location ?? '', /end-session/)
     assert.equal((await guest.open(at('plain'), '/outpost.signet/auth/traefik', { headers: traefik(at('plain'), '/') })).status, 302)
+  })
+
+  test('who may use an application is explained, with the rule that says so', async () => {
+    const explain = async (...args: string[]) => {
+      const { code, stdout } = await runSignet(['explain', ...args, '--server', signet.issuer, '--token', signet.token])
+      return { code, stdout }
+    }
+    assert.deepEqual(await explain('anna', 'wiki'), {
+      code: 0,
+      stdout: 'anna may use wiki by spec.access.groups (readers).\nGroups: readers.\n',
+    })
+    const refused = await explain('bert@example.com', 'default/wiki', '--path', '/page')
+    assert.equal(refused.code, 1)
+    assert.match(
+      refused.stdout,
+      /^bert may not use wiki by spec\.access: neither the person nor a group of theirs is named\.\nGroups: none/,
+    )
+    const open = await explain('bert', 'wiki', '--path', '/static/a.css')
+    assert.equal(open.code, 0)
+    assert.match(open.stdout, /public by spec\.proxy\.publicPaths\[1\]/)
+    const closed = await signet.api<{ decision: string; isAllowed: boolean }>(
+      'GET',
+      '/api/v1/namespaces/default/applications/broken/explain?user=anna&path=/ok',
+    )
+    assert.deepEqual([closed.status, closed.body.decision, closed.body.isAllowed], [200, 'closed', false])
+    assert.equal((await signet.api('GET', '/api/v1/namespaces/default/applications/wiki/explain?user=nobody')).status, 422)
+    assert.equal((await signet.api('GET', '/api/v1/namespaces/default/applications/other/explain?user=anna')).status, 404)
+    assert.equal((await fetch(`${signet.issuer}/api/v1/namespaces/default/applications/wiki/explain?user=anna`)).status, 401)
   })
 })
