@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { sql } from '#/lib/sql.ts'
+import { openBrowser, openContext } from '../support/browser.ts'
 import { newVisitor, type Page, type Visitor, walk } from '../support/http.ts'
+import { needs } from '../support/needs.ts'
 import { exchange, makeClient, signIn } from '../support/oauth.ts'
 import { type Signet, startSignet } from '../support/signet.ts'
 import { totpCode } from '../support/totp.ts'
@@ -154,5 +156,29 @@ spec:
     assert.match(led.headers.get('location') ?? '', /^\/flow\/authentication\?.*next=%2Faccount$/)
     assert.equal((await newVisitor(signet.issuer).request('/api/v1/me/export')).status, 401)
     assert.equal((await signet.api('GET', '/api/v1/me/export')).status, 401, 'a token is no person')
+  })
+
+  test('comes as a download in Chromium, and the page stays', needs('chromium'), async () => {
+    await makeUser('fay')
+    const browser = await openBrowser()
+    try {
+      const { context, complaints } = await openContext(browser, { javaScript: false, origins: [signet.issuer] })
+      const page = await context.newPage()
+      await page.goto(`${signet.issuer}/account`)
+      await page.fill('[name=username]', 'fay')
+      await page.click('button[type=submit]')
+      await page.fill('[name=password]', password)
+      await page.click('button[type=submit]')
+      await page.waitForURL('**/account')
+      const [download] = await Promise.all([page.waitForEvent('download'), page.click('a[href="/account/export"]')])
+      assert.equal(download.suggestedFilename(), 'account.json')
+      const chunks: Buffer[] = []
+      for await (const chunk of await download.createReadStream()) chunks.push(chunk as Buffer)
+      assert.equal((JSON.parse(Buffer.concat(chunks).toString()) as Export).profile.username, 'fay')
+      assert.equal(new URL(page.url()).pathname, '/account')
+      assert.deepEqual(complaints, [])
+    } finally {
+      await browser.close()
+    }
   })
 })
