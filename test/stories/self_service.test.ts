@@ -133,6 +133,38 @@ spec:
     assert.equal(without.status, 200, without.text)
   })
 
+  test('what cannot be had uses no invitation up', async () => {
+    await makeUser(signet, 'runa')
+    const invited = await signet.api<{ url: string }>('POST', '/api/v1/invitations', {
+      email: 'new@example.org',
+      expiresIn: '1h',
+      send: false,
+    })
+    assert.equal(invited.status, 201, invited.text)
+    const visitor = newVisitor(signet.issuer)
+    const begun = await visitor.open(invited.body.url)
+    const answers = { username: 'runa-2', name: 'Runa', password, passwordRepeat: password }
+    const again = await visitor.submit(begun, { ...answers, email: 'runa@example.com' })
+    assert.deepEqual([again.status, stageOf(again)], [400, 'prompt'], again.text)
+    assert.match(again.text, /cannot be used here/)
+    const done = await visitor.submit(again, { ...answers, email: 'new@example.org' })
+    assert.equal(done.status, 200, done.text)
+    assert.equal((await visitor.request('/api/v1/me')).status, 200)
+    assert.match((await newVisitor(signet.issuer).open(invited.body.url)).text, /This invitation does not work/)
+  })
+
+  test('of many who choose one name at once one has it, and the others are asked again', async () => {
+    const outcomes = await Promise.all(
+      Array.from({ length: 8 }, async () => {
+        const visitor = newVisitor(signet.issuer)
+        const page = await visitor.submit(await visitor.open('/flow/join-quickly'), { username: 'wanted', email: '' })
+        return [page.status, page.status === 200 ? undefined : stageOf(page)] as const
+      }),
+    )
+    assert.equal(outcomes.filter(([status]) => status === 200).length, 1, JSON.stringify(outcomes))
+    assert.equal(outcomes.filter(([status, stage]) => status === 400 && stage === 'prompt').length, 7, JSON.stringify(outcomes))
+  })
+
   test('a name of a factor that is too long is a mistake in its field, and uses no code up', async () => {
     await makeUser(signet, 'uma')
     const { visitor } = await enter(signet, 'uma')
