@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { distinct, namespaceName, paused, text } from './fields.ts'
 import { defineKind } from './kind.ts'
 
-export const verbs = ['get', 'list', 'create', 'update', 'delete'] as const
+export const verbs = ['get', 'list', 'create', 'update', 'delete', 'use'] as const
 
 /** A kind or another thing of the REST API by its plural, or its CamelCase name, or * for all. */
 const ruledKind = z
@@ -19,9 +19,9 @@ export const roleRule = z.strictObject({
     .default(['*'])
     .describe('Namespaces in which the rule holds, * for all.')
     .meta({ crd: { type: 'array', items: { type: 'string' }, default: ['*'] } }),
-  verbs: distinct(z.enum([...verbs, '*']), 6)
+  verbs: distinct(z.enum([...verbs, '*']), 7)
     .min(1)
-    .describe('What may be done: get, list, create, update, delete, or * for all.'),
+    .describe('What may be done: get, list, create, update, delete, use (an application, with a token as app password), or * for all.'),
 })
 
 export type RoleRule = z.output<typeof roleRule>

@@ -22,6 +22,8 @@ export interface Core {
   onChange(heard: () => void): void
   /** Undefined: there is nobody of that id. Throws when core can't be asked. */
   findPerson(user_id: string): Promise<Person | undefined>
+  /** Who a token is of, that a program sends in place of a sign-in; undefined for one that is unknown, expired, or not for this application. */
+  findMachine(token: string, application: GuardedApplication): Promise<Person | undefined>
   /** Whether the session that a client knows by this name has ended, as far as is known here. */
   hasEnded(issuer: string, sid: string): boolean
   /** Milliseconds since 1970 of the last change of a person that is known here; 0: of none. */

@@ -7,6 +7,7 @@ import { meetsAcr } from '#/policy/acr.ts'
 import { decideAccess } from '#/policy/application_access.ts'
 import { type Address, isPlain } from './address.ts'
 import type { Core, GuardedApplication, Person } from './core.ts'
+import type { Machines } from './machines.ts'
 import type { People } from './people.ts'
 import { demandsOf, type Session, type Sessions } from './session.ts'
 
@@ -14,12 +15,14 @@ export interface Question {
   application: GuardedApplication
   address: Address
   cookies: string | undefined
+  authorization: string | undefined
   network: string
   now: number
 }
 
 export type Decision =
-  | { kind: 'allowed'; session: Session; person: Person }
+  /** `byToken`: the Authorization header was meant for us, and ends here. */
+  | { kind: 'allowed'; session: Session; person: Person; byToken?: true }
   /** Anyone may ask for this path; whoever is signed in is named all the same. */
   | { kind: 'public'; signedIn: { session: Session; person: Person } | undefined }
   | { kind: 'sign_in' }
@@ -30,6 +33,7 @@ export interface DecisionDeps {
   log: Log
   sessions: Sessions
   people: People
+  machines: Machines
 }
 
 const patterns = new WeakMap<readonly string[], readonly RegExp[]>()
@@ -53,7 +57,32 @@ export const decide = (deps: DecisionDeps, question: Question): Decision | Promi
   const session = deps.sessions.read(cookies, application, now)
   const live = session && !deps.core.hasEnded(session.issuer, session.sid) ? session : undefined
   const person = live && deps.people.current(live, now)
-  return person instanceof Promise ? person.then((found) => judge(deps, question, live, found)) : judge(deps, question, live, person)
+  if (person instanceof Promise) return person.then((found) => judge(deps, question, live, found))
+  const judged = judge(deps, question, live, person)
+  if (judged.kind !== 'sign_in' || live) return judged
+  return byToken(deps, question) ?? judged
+}
+
+/** Undefined when the request brings no token. Programs have no second factor, so where one is demanded none gets in. */
+const byToken = (deps: DecisionDeps, question: Question): Promise<Decision> | undefined => {
+  const { application, authorization, now } = question
+  const machine = deps.machines.find(authorization, application, now)
+  return machine?.then((person): Decision => {
+    if (!person) return { kind: 'sign_in' }
+    const session: Session = {
+      sid: '',
+      issuer: application.issuer.url,
+      person,
+      acr: '1fa',
+      amr: [],
+      vouchedFor: '',
+      signedInAt: now,
+      expiresAt: now,
+      entitlements: [],
+    }
+    const judged = judge(deps, question, session, person)
+    return judged.kind === 'allowed' ? { ...judged, byToken: true } : judged
+  })
 }
 
 const judge = (deps: DecisionDeps, question: Question, session: Session | undefined, person: Person | undefined): Decision => {

@@ -1,5 +1,6 @@
 /** The outpost beside core in a server process: it reads core's configuration and database, and signs people in over its own address. */
 import { request as requestHttp } from 'node:http'
+import { findToken } from '#/identity/api_tokens.ts'
 import { effectiveGroups } from '#/identity/groups.ts'
 import { findUser } from '#/identity/users.ts'
 import type { Clock } from '#/lib/clock.ts'
@@ -7,6 +8,7 @@ import type { Log } from '#/lib/log.ts'
 import type { Secret } from '#/lib/secret.ts'
 import type { Database, Db } from '#/lib/sql.ts'
 import { listEndings } from '#/model/outpost_endings.ts'
+import { mayI } from '#/policy/access.ts'
 import { guardedApplication } from '#/resources/guarded_applications.ts'
 import type { Snapshot } from '#/resources/snapshot.ts'
 import type { Core, GuardedApplication, Person } from './core.ts'
@@ -30,9 +32,10 @@ const lookEveryMs = 15_000
 const mostChanges = 50_000
 const fetchMs = 10_000
 
-export const findPerson = async (db: Db, user_id: string): Promise<Person | undefined> => {
+/** `programs`: service accounts too, which have no sign-in. */
+export const findPerson = async (db: Db, user_id: string, programs = false): Promise<Person | undefined> => {
   const user = await findUser(db, user_id)
-  if (!user?.active || user.serviceAccount) return undefined
+  if (!user?.active || (user.serviceAccount && !programs)) return undefined
   const { id, username, email, name, active, attributes } = user
   return { id, username, email: email ?? '', name: name ?? '', active, attributes, groups: (await effectiveGroups(db, id)).toSorted() }
 }
@@ -109,6 +112,14 @@ export const openEmbeddedCore = async ({ db, log, clock, snapshot, rootSecret, p
       heard.add(tell)
     },
     findPerson: (user_id) => findPerson(db, user_id),
+    findMachine: async (token, { key }) => {
+      const found = await findToken(db, token, clock())
+      const [namespace] = key.split('/')
+      const scope = found && { kinds: found.scope.kinds, namespaces: found.scope.namespaces, verbs: found.scope.verbs }
+      return found?.user_id && scope && mayI([[scope]], { verb: 'use', kind: 'Application', namespace })
+        ? await findPerson(db, found.user_id, true)
+        : undefined
+    },
     hasEnded: endings.has,
     changedAt: (user_id) => Math.max(changes.get(user_id) ?? 0, allChangedAt),
     fetch: (url, options) => fetchAt({ host: '127.0.0.1', port: port() }, url, options),

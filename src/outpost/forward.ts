@@ -39,6 +39,7 @@ export const answerForward = (
     application,
     address: { host, ...target },
     cookies: request.headers.cookie,
+    authorization: request.headers.authorization,
     network: asking.network,
     now: asking.now,
   })

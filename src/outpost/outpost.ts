@@ -12,6 +12,7 @@ import { answerForward, isPage } from './forward.ts'
 import { type Guard, isBelow, openGuard } from './guard.ts'
 import { identityHeaders, upstreamBasic } from './identity_headers.ts'
 import { jwksOf, openIdentityJwts } from './identity_jwt.ts'
+import { openMachines } from './machines.ts'
 import { openPeople } from './people.ts'
 import { openProxy } from './proxy.ts'
 import { servers } from './servers/index.ts'
@@ -38,7 +39,15 @@ export const openOutpost = ({ core, log, clock, pages, version }: OutpostDeps): 
   core.onChange(() => {
     guard = openGuard(core.applications())
   })
-  const deps = { core, log, sessions: openSessions(), people: openPeople({ core, log }), guard: () => guard, jwts: openIdentityJwts() }
+  const deps = {
+    core,
+    log,
+    sessions: openSessions(),
+    people: openPeople({ core, log }),
+    machines: openMachines({ core }),
+    guard: () => guard,
+    jwts: openIdentityJwts(),
+  }
   const signIn = openSignIn({ core })
   const proxy = openProxy({ log })
 
@@ -172,6 +181,7 @@ export const openOutpost = ({ core, log, clock, pages, version }: OutpostDeps): 
       application,
       address: { host, ...target },
       cookies: request.headers.cookie,
+      authorization: request.headers.authorization,
       network: caller.network,
       now,
     })
@@ -205,7 +215,9 @@ export const openOutpost = ({ core, log, clock, pages, version }: OutpostDeps): 
       address: { host, ...target },
       caller,
       identity,
-      authorization: signedIn && upstreamBasic(application, signedIn.person),
+      // A token that was meant for us is not the application's to see.
+      authorization:
+        (signedIn && upstreamBasic(application, signedIn.person)) ?? (decision.kind === 'allowed' && decision.byToken ? '' : undefined),
       staying: (end) => {
         if (signedIn) staying.set(end, { issuer: signedIn.session.issuer, sid: signedIn.session.sid })
         return () => staying.delete(end)

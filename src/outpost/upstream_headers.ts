@@ -36,7 +36,7 @@ export interface Told {
   network: string
   requestId: string
   identity: Record<string, string>
-  /** In place of what the browser sent. */
+  /** In place of what the browser sent; '' for none. */
   authorization: string | undefined
 }
 
@@ -69,7 +69,7 @@ export const requestHeaders = (request: IncomingMessage, application: GuardedApp
     told.requestId,
   )
   for (const [name, value] of Object.entries(told.identity)) if (value !== '') passed.push(name, value)
-  if (told.authorization !== undefined) passed.push('Authorization', told.authorization)
+  if (told.authorization) passed.push('Authorization', told.authorization)
   return passed
 }
 

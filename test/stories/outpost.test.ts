@@ -207,4 +207,34 @@ ${more.replace(/^/gm, '  ')}
     assert.equal((await signet.api('GET', '/api/v1/namespaces/default/applications/other/explain?user=anna')).status, 404)
     assert.equal((await fetch(`${signet.issuer}/api/v1/namespaces/default/applications/wiki/explain?user=anna`)).status, 401)
   })
+
+  test('a program comes with a token, as Bearer or as the password of its owner', async () => {
+    const tokenOf = async (username: string, scope: object) =>
+      (await signet.api<{ token: string }>('POST', '/api/v1/tokens', { name: `${username} app`, user: username, scope })).body.token
+    const use = { kinds: ['applications'], namespaces: ['default'], verbs: ['use'] }
+    const token = await tokenOf('anna', use)
+    const basic = (name: string, secret: string) => `Basic ${Buffer.from(`${name}:${secret}`).toString('base64')}`
+    for (const authorization of [`Bearer ${token}`, basic('anna', token)]) {
+      const answer = await ask(signet.port, at('wiki'), '/api', { headers: { authorization } })
+      assert.equal(answer.status, 200, answer.body)
+      assert.equal(told(answer.body).headers['x-signet-username'], 'anna')
+      assert.equal(told(answer.body).headers.authorization, undefined)
+    }
+    const api = { accept: 'application/json' }
+    for (const authorization of [
+      basic('bert', token),
+      `Bearer ${token}x`,
+      `Bearer ${await tokenOf('anna', { ...use, verbs: ['get'] })}`,
+      `Bearer ${await tokenOf('anna', { ...use, namespaces: ['team-a'] })}`,
+    ])
+      assert.equal(
+        (await ask(signet.port, at('wiki'), '/api', { headers: { ...api, authorization } })).status,
+        401,
+        authorization.slice(0, 6),
+      )
+    assert.equal(
+      (await ask(signet.port, at('wiki'), '/', { headers: { authorization: `Bearer ${await tokenOf('bert', use)}` } })).status,
+      403,
+    )
+  })
 })

@@ -1,0 +1,49 @@
+/** Programs that come with a token in place of a sign-in: as Bearer, or as the password of Basic beside their own name. */
+import type { Core, GuardedApplication, Person } from './core.ts'
+
+const goodForMs = 2_000
+const most = 5_000
+/** Tokens of ours begin so; anything else is the application's own affair. */
+const token = /^signet_[\w-]{20,200}$/
+
+interface Presented {
+  token: string
+  /** Undefined: Bearer names nobody. */
+  username: string | undefined
+}
+
+const presentedIn = (authorization: string | undefined): Presented | undefined => {
+  const [, scheme = '', value = ''] = /^(bearer|basic) +(\S{1,1024})$/i.exec(authorization ?? '') ?? []
+  if (scheme.toLowerCase() === 'bearer') return token.test(value) ? { token: value, username: undefined } : undefined
+  const text = Buffer.from(value, 'base64').toString()
+  const at = text.indexOf(':')
+  const password = text.slice(at + 1)
+  return at > 0 && token.test(password) ? { token: password, username: text.slice(0, at) } : undefined
+}
+
+export const openMachines = ({ core }: { core: Core }) => {
+  const known = new Map<string, { asked: Promise<Person | undefined>; at: number }>()
+
+  return {
+    /** Undefined when there is no token of ours. A database that is away refuses. */
+    find: (authorization: string | undefined, application: GuardedApplication, now: number): Promise<Person | undefined> | undefined => {
+      const presented = presentedIn(authorization)
+      if (!presented) return undefined
+      const key = `${application.key} ${presented.token}`
+      let seen = known.get(key)
+      if (!seen || now - seen.at > goodForMs) {
+        if (known.size >= most) known.delete(known.keys().next().value as string)
+        seen = { asked: core.findMachine(presented.token, application), at: now }
+        known.delete(key)
+        known.set(key, seen)
+        seen.asked.catch(() => known.delete(key))
+      }
+      const { username } = presented
+      return seen.asked.then((person) =>
+        username === undefined || person?.username.toLowerCase() === username.toLowerCase() ? person : undefined,
+      )
+    },
+  }
+}
+
+export type Machines = ReturnType<typeof openMachines>
