@@ -6,8 +6,10 @@ import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyRequest, HTTPMethods } from 'fastify'
 import { z } from 'zod'
 import type { Change } from '#/identity/change.ts'
+import type { MailDeps } from '#/identity/mail.ts'
 import { type Caller, getCaller } from '#/lib/http.ts'
 import { Problem } from '#/lib/problem.ts'
+import type { Secret } from '#/lib/secret.ts'
 import type { Right } from '#/policy/access.ts'
 import { type ApiCaller, withRights } from './authenticate.ts'
 import { checkText, parseJson } from './body.ts'
@@ -95,12 +97,15 @@ export const bodyLimit = 1024 * 1024
 export interface EndpointDeps {
   clock: () => Date
   authenticate: (request: FastifyRequest, now: Date) => Promise<ApiCaller>
+  settings: MailDeps['settings']
+  rootSecret: Secret
 }
 
 const nothing = z.strictObject({})
 
 /** Registers a route. The order of the checks: who, may they, path, query, content type, body. */
-export const addEndpoint = (app: FastifyInstance, { clock, authenticate }: EndpointDeps, definition: Endpoint): void => {
+export const addEndpoint = (app: FastifyInstance, deps: EndpointDeps, definition: Endpoint): void => {
+  const { clock, authenticate, settings, rootSecret } = deps
   const { method, path, access, params: paramsSchema = nothing, query: querySchema = nothing, body: bodyDoc, handle } = definition
   app.route({
     method: method as HTTPMethods,
@@ -120,7 +125,18 @@ export const addEndpoint = (app: FastifyInstance, { clock, authenticate }: Endpo
         body,
         caller,
         http,
-        change: { actor: caller.actor, network: http.network, requestId: http.requestId },
+        change: {
+          actor: caller.actor,
+          network: http.network,
+          requestId: http.requestId,
+          notices: {
+            settings,
+            rootSecret,
+            issuerUrl: http.authServer.issuerUrl,
+            product: http.authServer.displayName,
+            userAgent: request.headers['user-agent'],
+          },
+        },
         now,
         ifMatch: parseIfMatch(request.headers['if-match']),
         address: (local) => http.authServer.pathPrefix + local,

@@ -50,5 +50,5 @@ export const buildApi =
     app.removeAllContentTypeParsers()
     app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
     const authenticate = openAuthenticator(deps)
-    for (const endpoint of endpoints(deps)) addEndpoint(app, { clock: deps.clock, authenticate }, endpoint)
+    for (const endpoint of endpoints(deps)) addEndpoint(app, { ...deps, authenticate }, endpoint)
   }

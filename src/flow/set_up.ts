@@ -7,6 +7,7 @@ import type { PasskeyPolicy } from '#/identity/passkey_policy.ts'
 import { findUser, type User } from '#/identity/users.ts'
 import type { FactorType } from '#/kinds/flow_stages.ts'
 import type { ChallengeMore } from './challenge.ts'
+import { changeBy } from './change_by.ts'
 import { factorDepsOf } from './factor_deps.ts'
 import { addFailure, codeCounters, findLockOut } from './failures.ts'
 import { type Ask, type Field, type FieldMistake, type FlowDeps, lockedOut, type Stage, type StageInput, textIn } from './stage.ts'
@@ -77,7 +78,6 @@ export const setUpStage = (setUp: SetUp): Stage => {
       const counters = codeCounters({ account: user.id, network: request.network })
       const locked = await findLockOut(deps.db, counters, now)
       if (locked !== undefined) return lockedOut(ask(begun, wrong('mistake.too_many_codes'), name), locked)
-      const { network, requestId } = request
       const confirmed = await factor.confirm(
         depsOf(deps, input),
         user,
@@ -87,7 +87,7 @@ export const setUpStage = (setUp: SetUp): Stage => {
           credential: credentialIn(answer),
           name: name || setUp.standardName,
         },
-        { actor: user.username, network, requestId },
+        changeBy(user.username, deps, request),
         now,
       )
       if (confirmed.kind === 'added') return { kind: 'passed', facts: {} }

@@ -16,6 +16,7 @@ import {
 import { lockUserRow } from '#/model/users.ts'
 import { type Change, recordChange } from './change.ts'
 import { nameField, parseFields } from './field.ts'
+import { notifyUser } from './notices.ts'
 import { forgetDevicesOf } from './remembered_devices.ts'
 import { findUser } from './users.ts'
 
@@ -82,6 +83,7 @@ export const addFactor = async (db: Db, addition: Addition, change: Change, now:
       throw new Problem('conflict', { detail: 'this is registered already' })
     const data = { type, name, ...(replaced ? { replaced: true } : {}) }
     await recordChange(tx, change, { action: 'factor.added', target: { kind: 'User', name: user.username }, data }, now)
+    await notifyUser(tx, user_id, { template: 'factor_changed', factor: type, change: 'added' }, change, now)
     return { id: authenticator_id, type, name, createdAt: now, lastUsedAt: null }
   })
 }
@@ -98,5 +100,6 @@ export const removeFactor = (
     if (!removed) return false
     await forgetDevicesOf(tx, user_id)
     await recordChange(tx, change, { action: 'factor.removed', target: { kind: 'User', name: username }, data: { ...removed } }, now)
+    await notifyUser(tx, user_id, { template: 'factor_changed', factor: removed.type, change: 'removed' }, change, now)
     return true
   })

@@ -1,5 +1,6 @@
 import { recordEvent } from '#/events/record.ts'
 import type { Db } from '#/lib/sql.ts'
+import type { MailDeps } from './mail.ts'
 
 /** Who changes something, and from where. */
 export interface Change {
@@ -7,6 +8,17 @@ export interface Change {
   actor: string
   network?: string | undefined
   requestId?: string | undefined
+  /** Absent: nobody is told by mail. */
+  notices?: Notices | undefined
+}
+
+/** With what people are told of a change to their account, and where. */
+export interface Notices extends MailDeps {
+  issuerUrl: string
+  /** What people read of the AuthServer. */
+  product: string | undefined
+  /** Of whoever makes the change. */
+  userAgent: string | undefined
 }
 
 type Event = Parameters<typeof recordEvent>[1]

@@ -13,8 +13,7 @@ import { uuidv7 } from '#/lib/uuid.ts'
 import { deleteEmailChange, type EmailChange, findEmailChange, storeEmailChange, tryEmailChange } from '#/model/email_changes.ts'
 import { lockUserRow } from '#/model/users.ts'
 import { type Change, recordChange } from './change.ts'
-import { canSend, type MailDeps, queueMail, type Seen } from './mail.ts'
-import { emailKey } from './name_key.ts'
+import { type MailDeps, queueMail } from './mail.ts'
 import { findUser, type User, updateUser } from './users.ts'
 
 /** Long enough for two mailboxes that are read elsewhere. */
@@ -101,14 +100,10 @@ export type EmailChangeStep =
   /** The address belongs to somebody else, which its owner may know. */
   | { kind: 'taken' }
 
-/** A code of either mailbox. `seen`: what the old address is told when it was the last one. */
+/** A code of either mailbox. */
 export const confirmEmailChange = (
   deps: EmailChangeDeps,
-  {
-    user_id,
-    code,
-    ...mailed
-  }: { user_id: string; code: string; product: string | undefined; locale: string | null; seen: Omit<Seen, 'time'> },
+  { user_id, code }: { user_id: string; code: string },
   change: Change,
   now: Date,
 ): Promise<EmailChangeStep> =>
@@ -132,7 +127,6 @@ export const confirmEmailChange = (
       if (!(error instanceof Problem) || error.code !== 'conflict') throw error
       return { kind: 'taken' }
     }
-    await tellOldAddress({ ...deps, db: tx }, user, tried.new_email, mailed, now)
     return { kind: 'changed' }
   })
 
@@ -148,18 +142,6 @@ export const withdrawEmailChange = (db: Db, user_id: string, change: Change, now
 
 const isAgreed = ({ new_confirmed_at, old_code_hash, old_confirmed_at }: EmailChange): boolean =>
   new_confirmed_at !== null && (old_code_hash === null || old_confirmed_at !== null)
-
-const tellOldAddress = async (
-  deps: EmailChangeDeps,
-  user: User,
-  email: string,
-  { product, locale, seen }: { product: string | undefined; locale: string | null; seen: Omit<Seen, 'time'> },
-  now: Date,
-): Promise<void> => {
-  if (user.email === null || emailKey(user.email) === emailKey(email) || !canSend(deps.settings)) return
-  const variables = { ...seen, time: now }
-  await queueMail(deps.db, { to: user.email, template: 'email_changed', locale, user, product, variables }, { ...deps, now })
-}
 
 const getUser = async (db: Db, user_id: string): Promise<User> => {
   const user = await findUser(db, user_id)

@@ -7,6 +7,7 @@ import { lockUserRow } from '#/model/users.ts'
 import { isExpired, type PasswordRules } from '#/policy/password_rules.ts'
 import { type Change, recordChange } from './change.ts'
 import { checkNewPassword } from './new_password.ts'
+import { notifyUser } from './notices.ts'
 import type { PasswordHasher } from './password_hasher.ts'
 import { endSessionsOf } from './sessions.ts'
 import { parseStoredHash } from './stored_hash.ts'
@@ -70,9 +71,10 @@ const writePassword = (db: Db, user_id: string, hash: string, { keep, ...change 
     const { username } = await findPerson(tx, user_id)
     if (keep) await keepPassword(tx, user_id, now)
     if (keep !== undefined) await trimPasswordHistory(tx, user_id, keep)
-    await storePassword(tx, user_id, hash, now)
+    const replaced = await storePassword(tx, user_id, hash, now)
     await recordChange(tx, change, { action: 'user.password_changed', target: { kind: 'User', name: username } }, now)
     await endSessionsOf(tx, user_id, change, now, change.keepSession)
+    if (replaced) await notifyUser(tx, user_id, { template: 'password_changed' }, change, now)
   })
 
 /** `passwordVersion`: another one as soon as the password is another one. */

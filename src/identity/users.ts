@@ -34,6 +34,7 @@ import { checkVersion, metadataChanges, type Replacement, type Writing, withoutR
 import { parseFields } from './field.ts'
 import { mergePatch } from './merge_patch.ts'
 import { emailKey, nameKey } from './name_key.ts'
+import { notify } from './notices.ts'
 import { type Page, type PageRequest, pageLimit, pageOf, parseCursor, renderCursor } from './page.ts'
 import { resolveGroups } from './resolve.ts'
 import { freePlace, type Place } from './resource_place.ts'
@@ -241,6 +242,8 @@ const storeUser = async (
   // Told under the new name too: there the person's history goes on.
   if (updated.username !== current.username)
     await recordChange(tx, replacement, { action: 'user.renamed', target: targetOf(updated), data: { before: current.username } }, now)
+  if (current.email !== null && emailKey(current.email) !== (fields.email === null ? null : emailKey(fields.email)))
+    await notify(tx, { ...current, email_verified: current.emailVerified }, { template: 'email_changed' }, replacement, now)
   return updated
 }
 

@@ -31,13 +31,17 @@ export const findLogin = (db: Db, username_key: string, email_key: string) =>
              (select user_id from users where username_key = ${username_key}),
              (select user_id from users where email_key = ${email_key}))`)
 
-export const storePassword = (db: Db, user_id: string, hash: string, now: Date) =>
-  db.run(sql`
+/** Whether it took the place of another one. */
+export const storePassword = async (db: Db, user_id: string, hash: string, now: Date): Promise<boolean> =>
+  (
+    await db.one<{ replaced: boolean }>(sql`
     insert into passwords (user_id, hash, changed_at)
     values (${user_id}, ${hash}, ${now})
     on conflict (user_id) do update
        set hash = excluded.hash,
-           changed_at = excluded.changed_at`)
+           changed_at = excluded.changed_at
+    returning xmax <> 0 as replaced`)
+  ).replaced
 
 /** The same password in another form: when it was changed in the meantime, nothing happens. */
 export const replacePasswordHash = (db: Db, user_id: string, from: string, to: string) =>

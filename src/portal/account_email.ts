@@ -6,9 +6,8 @@ import { emailField } from '#/identity/field.ts'
 import { canSend } from '#/identity/mail.ts'
 import { emailKey } from '#/identity/name_key.ts'
 import { isFresh } from '#/identity/sessions.ts'
-import { describeUserAgent } from '#/identity/user_agent.ts'
 import { Problem } from '#/lib/problem.ts'
-import { changeOf, type Person } from './person.ts'
+import { changeOf, type Person, toldChangeOf } from './person.ts'
 import type { PortalDeps } from './routes.ts'
 
 type Deps = Pick<PortalDeps, 'db' | 'settings' | 'rootSecret'>
@@ -35,13 +34,7 @@ export type EmailPosted =
   /** `key` is of the message catalogue; `value` is what was typed. */
   | { kind: 'refused'; status: 400 | 409 | 429; field: string; key: string; value?: string; retryAfter?: number }
 
-export const postEmail = async (
-  deps: Deps,
-  person: Person,
-  body: Readonly<Record<string, string>>,
-  userAgent: string | undefined,
-  now: Date,
-): Promise<EmailPosted> => {
+export const postEmail = async (deps: Deps, person: Person, body: Readonly<Record<string, string>>, now: Date): Promise<EmailPosted> => {
   if (!canSend(deps.settings))
     throw new Problem('conflict', { detail: 'no mail can be sent, so addresses are changed by an administrator' })
   const { id } = person.session.user
@@ -49,7 +42,7 @@ export const postEmail = async (
     await withdrawEmailChange(deps.db, id, changeOf(person), now)
     return { kind: 'done', notice: 'email_withdrawn' }
   }
-  return body.code === undefined ? ask(deps, person, body.email ?? '', now) : confirm(deps, person, body.code, userAgent, now)
+  return body.code === undefined ? ask(deps, person, body.email ?? '', now) : confirm(deps, person, body.code, now)
 }
 
 const ask = async (deps: Deps, person: Person, typed: string, now: Date): Promise<EmailPosted> => {
@@ -83,7 +76,7 @@ const ask = async (deps: Deps, person: Person, typed: string, now: Date): Promis
   return { kind: 'done', notice: 'email_asked' }
 }
 
-const confirm = async (deps: Deps, person: Person, code: string, userAgent: string | undefined, now: Date): Promise<EmailPosted> => {
+const confirm = async (deps: Deps, person: Person, code: string, now: Date): Promise<EmailPosted> => {
   const { id } = person.session.user
   const refused = (key: string, rest: { status?: 429; retryAfter?: number } = {}): EmailPosted => ({
     kind: 'refused',
@@ -96,8 +89,7 @@ const confirm = async (deps: Deps, person: Person, code: string, userAgent: stri
   const counters = codeCounters({ account: `email_change:${id}`, network: person.network })
   const retryAfter = await findLockOut(deps.db, counters, now)
   if (retryAfter !== undefined) return refused('mistake.too_many_codes', { status: 429, retryAfter })
-  const seen = { device: describeUserAgent(userAgent ?? null), place: person.network, url: addressOf(person, '/account') }
-  const step = await confirmEmailChange(deps, { user_id: id, code, ...mailedTo(person), seen }, changeOf(person), now)
+  const step = await confirmEmailChange(deps, { user_id: id, code }, toldChangeOf(person, deps), now)
   if (step.kind === 'agreed') return { kind: 'done', notice: 'email_agreed' }
   if (step.kind === 'changed') return { kind: 'done', notice: 'email_changed' }
   if (step.kind === 'taken') return { kind: 'refused', status: 409, field: 'email', key: 'mistake.email_taken' }

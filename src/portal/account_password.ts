@@ -2,7 +2,7 @@
 import { addFailure, findLockOut, passwordCounters } from '#/flow/failures.ts'
 import { checkPassword, setPassword, UnfitPassword } from '#/identity/passwords.ts'
 import { passwordRulesOf } from '#/resources/password_rules.ts'
-import { changeOf, type Person } from './person.ts'
+import { type Person, toldChangeOf } from './person.ts'
 import type { PortalDeps } from './routes.ts'
 
 interface Mistake {
@@ -24,7 +24,7 @@ const refused = (field: string, key: string, rest: { retryAfter?: number; values
 }
 
 export const changePassword = async (
-  deps: Pick<PortalDeps, 'db' | 'passwords' | 'snapshot'>,
+  deps: Pick<PortalDeps, 'db' | 'passwords' | 'snapshot' | 'settings' | 'rootSecret'>,
   person: Person,
   { currentPassword = '', password = '', passwordRepeat = '' }: Readonly<Record<string, string>>,
   now: Date,
@@ -46,7 +46,7 @@ export const changePassword = async (
   const rules = passwordRulesOf(deps.snapshot, person.authServer)
   try {
     // Only now: what it answers tells of earlier passwords, so whoever found a session open must not hear it.
-    await setPassword(deps, user.id, password, { ...changeOf(person), keepSession: uid, rules }, now)
+    await setPassword(deps, user.id, password, { ...toldChangeOf(person, deps), keepSession: uid, rules }, now)
   } catch (error) {
     if (!(error instanceof UnfitPassword)) throw error
     return { kind: 'refused', mistakes: error.mistakes.map(({ code, values }) => ({ field: 'password', key: `mistake.${code}`, values })) }

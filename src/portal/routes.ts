@@ -188,7 +188,7 @@ export const portalRoutes =
     }
     page('/account/email', (person, request, reply, now) => showEmail({ person, request, reply, now }))
     post('/account/email', async ({ person, body, request, reply, now }) => {
-      const posted = await postEmail(deps, person, body, request.headers['user-agent'], now)
+      const posted = await postEmail(deps, person, body, now)
       if (posted.kind === 'done') return posted.notice
       if (posted.kind === 'sign_in_first') {
         signInFirst(reply, person.authServer, '/account/email', wantsSecondFactor)

@@ -122,14 +122,14 @@ const applyChecked = async (
     if (item.ok) wanted.push({ desired: item.desired, index })
     else refuse(index, item, item.errors)
   }
-  const { guard, actor, network, requestId } = options
+  const { guard, actor, network, requestId, notices } = options
   const joining = joiningMembers(wanted.map(({ desired }) => desired))
   for (const { desired, index } of orderByReference(wanted)) {
     const { namespace, name } = desired
     const kind = desired.kind.kind
     try {
       const { result, resource } = await atomically((db) =>
-        writeDesired(db, deps, desired, { expect: 'any', guard, actor, network, requestId, joining }, now),
+        writeDesired(db, deps, desired, { expect: 'any', guard, actor, network, requestId, notices, joining }, now),
       )
       results[index] = { kind, namespace, name, result, errors: [], status: resource.status }
     } catch (error) {

@@ -66,7 +66,8 @@ spec:
     await mail.stop()
   })
 
-  const codeTo = async (address: string) => /^ {4}(\d{6})$/m.exec((await mail.next(address)).text)?.[1] ?? assert.fail(address)
+  const codeTo = async (address: string) =>
+    /^ {4}(\d{6})$/m.exec((await mail.next(address, /^ {4}\d{6}$/m)).text)?.[1] ?? assert.fail(address)
 
   test('pages link the flows that the AuthServer names', async () => {
     await makeUser(signet, 'lena')
@@ -189,7 +190,8 @@ spec:
     await owner.submit(offered, { code: totpCode(app, new Date()) })
     const lost = newVisitor(signet.issuer)
     await lost.submit(await lost.open('/flow/recovery'), { username: 'vera' })
-    const link = /https?:\/\/\S+\/flow\/recovery\?token=[\w-]+/.exec((await mail.next('vera@example.com')).text)?.[0] ?? assert.fail()
+    const link =
+      /https?:\/\/\S+\/flow\/recovery\?token=[\w-]+/.exec((await mail.next('vera@example.com', /token=/)).text)?.[0] ?? assert.fail()
     const asked = await lost.submit(await lost.open(link))
     assert.equal(stageOf(asked), 'authenticator_validate')
     const over = asked.forms.findIndex(({ fields }) => 'restart' in fields)

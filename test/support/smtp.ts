@@ -36,8 +36,8 @@ export interface MailServer {
   received: ReceivedMail[]
   /** Tries that were refused. */
   refused: number
-  /** The next mail to this address that was not asked for before; waits for it. */
-  next(to: string, withinMs?: number): Promise<ReceivedMail>
+  /** The next mail to this address that was not asked for before, and says this; waits for it. */
+  next(to: string, says?: RegExp, withinMs?: number): Promise<ReceivedMail>
   /** From now on; undefined: everything is taken again. */
   refuse(refusal: Refusal | undefined): void
   /** Goes away; `start` brings it back at the same port. */
@@ -63,8 +63,8 @@ export const startMailServer = async ({ tls = false, implicitTls = false, login 
     url: `${implicitTls ? 'smtps' : 'smtp'}://127.0.0.1:${port}`,
     received: [],
     refused: 0,
-    next: async (to, withinMs = 20_000) => {
-      const found = await until(() => mail.received.find((each) => each.to === to && !given.has(each)), {
+    next: async (to, says = /(?:)/, withinMs = 20_000) => {
+      const found = await until(() => mail.received.find((each) => each.to === to && !given.has(each) && says.test(each.text)), {
         withinMs,
         explain: () => `no mail to ${to}; ${mail.received.length} came, to ${mail.received.map((each) => each.to).join(', ')}`,
       })

@@ -1,6 +1,7 @@
 import { passwordExpired, setPassword, UnfitPassword } from '#/identity/passwords.ts'
 import { findUser } from '#/identity/users.ts'
 import { passwordRulesOf } from '#/resources/password_rules.ts'
+import { changeBy } from '../change_by.ts'
 import { passwordMistakes } from '../password_mistakes.ts'
 import { type Ask, type Facts, type FieldMistake, foreseen, type Stage, type StageInput, textIn } from '../stage.ts'
 
@@ -22,10 +23,9 @@ export const password_change: Stage = {
     const wrong = (mistakes: FieldMistake[]) => ({ kind: 'failed', reason: 'InvalidAnswer', ask: ask(mistakes) }) as const
     if (password === '') return wrong([{ field: 'password', detail: 'mistake.password_required' }])
     if (password !== textIn(answer, 'passwordRepeat')) return wrong([{ field: 'passwordRepeat', detail: 'mistake.password_repeat' }])
-    const { network, requestId } = input.request
     const rules = passwordRulesOf(deps.snapshot, input.request.authServer)
     try {
-      await setPassword(deps, user.id, password, { actor: user.username, network, requestId, rules }, input.now)
+      await setPassword(deps, user.id, password, { ...changeBy(user.username, deps, input.request), rules }, input.now)
     } catch (error) {
       if (error instanceof UnfitPassword) return wrong(passwordMistakes(error))
       throw error

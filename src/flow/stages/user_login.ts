@@ -1,8 +1,10 @@
+import { noticeDevice } from '#/identity/notices.ts'
 import { rememberDevice } from '#/identity/remembered_devices.ts'
 import { createSession, endSession, findSession } from '#/identity/sessions.ts'
 import type { StageSettings } from '#/kinds/flow_stages.ts'
 import { parseDuration } from '#/lib/clock.ts'
 import { type Acr, acrOf, withMfa } from '#/policy/acr.ts'
+import { changeBy } from '../change_by.ts'
 import type { Facts, FlowDeps, Stage, StageInput } from '../stage.ts'
 
 /**
@@ -48,6 +50,8 @@ export const user_login: Stage = {
     )
     const { token, expiresAt } = session
     const device = await remembered(deps, input)
+    // One that goes on is where it was.
+    if (facts.from_session === undefined) await noticeDevice(deps.db, user_id, changeBy(username, deps, request), now)
     return {
       kind: 'passed',
       facts: { amr, acr, session_uid: session.uid },

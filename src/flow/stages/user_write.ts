@@ -5,6 +5,7 @@ import { Problem } from '#/lib/problem.ts'
 import { storeAcceptedTerms } from '#/model/accepted_terms.ts'
 import { storePassword } from '#/model/passwords.ts'
 import { AskAgain } from '../ask_again.ts'
+import { changeBy } from '../change_by.ts'
 import { type Facts, type FieldMistake, type FlowDeps, type Stage, type StageInput, textIn } from '../stage.ts'
 import { invitedOf } from './invitation.ts'
 
@@ -18,10 +19,7 @@ export const user_write: Stage = {
     const { network, requestId } = request
     if (facts.user_id !== undefined) {
       const { username: _, ...changed } = fieldsOf(input)
-      await orAskAgain(
-        input,
-        updateUser(deps.db, facts.user_id, changed, { actor: facts.username ?? 'anonymous', network, requestId }, now),
-      )
+      await orAskAgain(input, updateUser(deps.db, facts.user_id, changed, changeBy(facts.username ?? 'anonymous', deps, request), now))
       return { kind: 'passed', facts: {} }
     }
     const { invitation } = facts

@@ -11,6 +11,7 @@ import { purgeFailedSignIns } from '#/model/failed_sign_ins.ts'
 import { purgeFlowAttempts } from '#/model/flow_attempts.ts'
 import { purgeGrants } from '#/model/grants.ts'
 import { purgeInvitations } from '#/model/invitations.ts'
+import { purgeKnownDevices } from '#/model/known_devices.ts'
 import { purgeMailedLinks } from '#/model/mailed_links.ts'
 import { purgeReputations } from '#/model/network_reputations.ts'
 import { purgeInteractions } from '#/model/oidc_interactions.ts'
@@ -58,6 +59,7 @@ const purges: Record<string, Purge> = {
   email_changes: purgeEmailChanges,
   failed_sign_ins: (db, now, rows) => purgeFailedSignIns(db, rows, lockOutSince(now)),
   network_reputations: (db, now, rows) => purgeReputations(db, forgottenSince(now), rows),
+  known_devices: (db, now, rows) => purgeKnownDevices(db, daysBefore(now, 180), rows),
   remembered_devices: purgeRememberedDevices,
   outpost_endings: (db, now, rows) => purgeEndings(db, new Date(now.getTime() - sessionMs), rows),
   sessions: purgeSessions,
