@@ -38,7 +38,7 @@ describe('while the mail server is away', () => {
       select attempts from graphile_worker._private_jobs where payload->>'to' = ${address} and last_error is not null`)
     return found?.attempts ?? 0
   }
-  const arrives = (address: string) => mail.next(address, 60_000)
+  const arrives = (address: string) => mail.next(address, undefined, 60_000)
 
   it('a person is told what to do when none comes, and the mail waits, also for a server that is killed', async () => {
     await mail.stop()
