@@ -7,8 +7,8 @@ import { canSend } from '#/identity/mail.ts'
 import { emailKey } from '#/identity/name_key.ts'
 import { isFresh } from '#/identity/sessions.ts'
 import { Problem } from '#/lib/problem.ts'
+import type { PortalDeps } from './deps.ts'
 import { changeOf, type Person, toldChangeOf } from './person.ts'
-import type { PortalDeps } from './routes.ts'
 
 type Deps = Pick<PortalDeps, 'db' | 'settings' | 'rootSecret'>
 

@@ -2,8 +2,8 @@
 import { addFailure, findLockOut, passwordCounters } from '#/flow/failures.ts'
 import { checkPassword, setPassword, UnfitPassword } from '#/identity/passwords.ts'
 import { passwordRulesOf } from '#/resources/password_rules.ts'
+import type { PortalDeps } from './deps.ts'
 import { type Person, toldChangeOf } from './person.ts'
-import type { PortalDeps } from './routes.ts'
 
 interface Mistake {
   field: string

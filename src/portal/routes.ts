@@ -5,43 +5,25 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { flowFor } from '#/flow/flows.ts'
 import type { PageName, PageVariables } from '#/flow/page_variables.ts'
-import type { PageRenderer } from '#/flow/pages.ts'
 import { canSend } from '#/identity/mail.ts'
-import type { PasswordHasher } from '#/identity/passwords.ts'
 import { isFresh } from '#/identity/sessions.ts'
 import type { Designation } from '#/kinds/flow.ts'
 import type { FactorType } from '#/kinds/flow_stages.ts'
 import { readLocales } from '#/lib/catalogue.ts'
-import type { Clock } from '#/lib/clock.ts'
-import type { Settings } from '#/lib/config.ts'
 import { formLimit, parseForm } from '#/lib/form.ts'
 import { getCaller } from '#/lib/http.ts'
-import type { Log } from '#/lib/log.ts'
 import { Problem } from '#/lib/problem.ts'
 import { toProblem } from '#/lib/problem_document.ts'
 import { logProblem, setRetryAfter } from '#/lib/problem_reply.ts'
-import type { Secret } from '#/lib/secret.ts'
-import type { Db } from '#/lib/sql.ts'
 import { listApplications } from '#/resources/applications.ts'
 import { passwordRulesOf } from '#/resources/password_rules.ts'
-import type { Snapshot } from '#/resources/snapshot.ts'
 import { postEmail, shownEmail } from './account_email.ts'
 import { changePassword } from './account_password.ts'
 import { listShownConsents, withdrawConsent } from './consents.ts'
+import type { PortalDeps } from './deps.ts'
 import { listShownFactors, withdrawFactor } from './factors.ts'
 import { checkPost, findPerson, type Person } from './person.ts'
 import { endSessions, listShownSessions } from './sessions.ts'
-
-export interface PortalDeps {
-  db: Db
-  log: Log
-  clock: Clock
-  passwords: PasswordHasher
-  pages: PageRenderer
-  snapshot: Snapshot
-  settings: Pick<Settings, 'SMTP_URL' | 'MAIL_FROM'>
-  rootSecret: Secret
-}
 
 /** What a post has done, to be said by the page it leads back to. */
 const notices = [
