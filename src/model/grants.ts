@@ -57,6 +57,20 @@ export const storeGrant = (db: Db, grant: GrantToStore, now: Date) =>
        and grants.issuer = excluded.issuer
        and grants.client_id = excluded.client_id`)
 
+/** 0 when it was revoked meanwhile: what ended must not come back. */
+export const extendGrant = (
+  db: Db,
+  grant: Pick<GrantToStore, 'grant_id' | 'issuer' | 'client_id' | 'user_id' | 'payload' | 'expires_at'>,
+) =>
+  db.run(sql`
+    update grants
+       set payload = ${JSON.stringify(grant.payload)},
+           expires_at = greatest(expires_at, ${grant.expires_at})
+     where grant_id = ${grant.grant_id}
+       and user_id = ${grant.user_id}
+       and issuer = ${grant.issuer}
+       and client_id = ${grant.client_id}`)
+
 /** Undefined when it was revoked or its person is gone or not active. */
 export const findGrant = (db: Db, { grant_id, issuer }: { grant_id: string; issuer: string }) =>
   db.maybeOne<GrantWithHolder>(sql`

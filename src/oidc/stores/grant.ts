@@ -1,5 +1,5 @@
-import { Provider } from 'oidc-provider'
-import { findGrant, type GrantWithHolder, revokeGrant, storeGrant } from '#/model/grants.ts'
+import { errors, Provider } from 'oidc-provider'
+import { extendGrant, findGrant, type GrantWithHolder, revokeGrant, storeGrant } from '#/model/grants.ts'
 import { endGrant } from '../consumption.ts'
 import { requestMemory } from '../request_memory.ts'
 import { expiryOf, type OpenStore, secondsOf, withoutId } from './store.ts'
@@ -9,20 +9,19 @@ const payloadOf = (row: GrantWithHolder) => ({ ...row.grant_payload, jti: row.gr
 export const grantStore: OpenStore = ({ db, log, clock, issuer }) => ({
   upsert: async (id, payload, expiresIn) => {
     const now = clock()
-    await storeGrant(
-      db,
-      {
-        grant_id: id,
-        user_id: payload.accountId ?? '',
-        issuer,
-        client_id: payload.clientId ?? '',
-        parent_grant_id: null,
-        payload: withoutId(payload),
-        expires_at: expiryOf(payload, expiresIn, now),
-      },
-      now,
-    )
-    requestMemory().grant = undefined
+    const memory = requestMemory()
+    const grant = {
+      grant_id: id,
+      user_id: payload.accountId ?? '',
+      issuer,
+      client_id: payload.clientId ?? '',
+      parent_grant_id: null,
+      payload: withoutId(payload),
+      expires_at: expiryOf(payload, expiresIn, now),
+    }
+    if (memory.grant?.grant_id !== id) await storeGrant(db, grant, now)
+    else if ((await extendGrant(db, grant)) === 0) throw new errors.AccessDenied('what was agreed to has been withdrawn meanwhile')
+    memory.grant = undefined
   },
   find: async (id) => {
     const memory = requestMemory()
