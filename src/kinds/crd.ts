@@ -62,10 +62,13 @@ const conditions: Json = {
 }
 
 /** The schema of `spec` as Kubernetes takes it. */
-export const crdSpecOf = (kind: Kind): Json => {
+export const crdSpecOf = (kind: Kind): Json => ({ description: `What is wanted of the ${kind.kind}.`, ...structuralOf(kind.spec) })
+
+/** A structural schema of Kubernetes. */
+export const structuralOf = (of: z.ZodType): Json => {
   // The JSON of a schema is JSON; its type in zod is wider.
-  const { $schema: _schema, ...spec } = z.toJSONSchema(kind.spec, { io: 'input', target: 'openapi-3.0', unrepresentable: 'any' }) as Json
-  return { description: `What is wanted of the ${kind.kind}.`, ...structural(spec) }
+  const { $schema: _schema, ...schema } = z.toJSONSchema(of, { io: 'input', target: 'openapi-3.0', unrepresentable: 'any' }) as Json
+  return structural(schema)
 }
 
 export const crdOf = (kind: Kind): Json => ({

@@ -1,4 +1,6 @@
-import { crdSpecOf, isJsonObject, type Json } from '#/kinds/crd.ts'
+import { z } from 'zod'
+import { crdSpecOf, isJsonObject, type Json, structuralOf } from '#/kinds/crd.ts'
+import { stageSettings } from '#/kinds/flow_stages.ts'
 import { kinds } from '#/kinds/index.ts'
 import type { Kind } from '#/kinds/kind.ts'
 import type { PrintedFile } from './printed_file.ts'
@@ -25,6 +27,19 @@ const rowsOf = (schema: Json, path: string): string[] => {
   })
 }
 
+/** What a stage may say beside its name, each with the stage in front. */
+const stagesTable = `
+## Settings of stages
+
+They stand beside the name of the stage: \`{ stage: user_login, sessionTTL: 8h }\`. Stages that are not listed have none.
+
+| setting | type | default | meaning |
+| --- | --- | --- | --- |
+${Object.entries(stageSettings)
+  .flatMap(([stage, settings]) => rowsOf(structuralOf(z.strictObject(settings)), stage))
+  .join('\n')}
+`
+
 const page = (kind: Kind): string => `# ${kind.kind}
 
 Printed from \`src/kinds/\` by \`npm run print\`.
@@ -36,7 +51,7 @@ In addresses \`${kind.plural}\`, for \`kubectl get\` also \`${kind.shortName}\`;
 | field of spec | type | default | meaning |
 | --- | --- | --- | --- |
 ${rowsOf(crdSpecOf(kind), '').join('\n')}
-`
+${kind.kind === 'Flow' ? stagesTable : ''}`
 
 const index = (): string => `# Kinds
 
