@@ -1,17 +1,20 @@
 /** Answers proxies that ask about each request: modes forward_single and forward_domain. What can't be understood is refused. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { parseHost, parseTarget } from './address.ts'
+import { type Answers, isPage } from './answers.ts'
 import type { GuardedApplication } from './core.ts'
 import { type Decision, type DecisionDeps, decide } from './decision.ts'
 import type { Guard } from './guard.ts'
 import { identityHeaders, upstreamBasic } from './identity_headers.ts'
 import type { openIdentityJwts } from './identity_jwt.ts'
+import { findByEveryReading } from './readings.ts'
 import type { ForwardServer, Original } from './servers/server.ts'
 import { outpostPath } from './sign_in.ts'
 
 export interface ForwardDeps extends DecisionDeps {
   guard: () => Guard
   jwts: ReturnType<typeof openIdentityJwts>
+  answers: Answers
 }
 
 export interface Asking {
@@ -31,9 +34,11 @@ export const answerForward = (
   const original = server.original(request.headers, rest, request.method ?? 'GET')
   const target = parseTarget(original?.target)
   const host = original && parseHost(original.host, original.scheme)
-  if (!original || !target || host === undefined) return say(response, 400, 'the proxy does not say which request it asks about')
-  const application = deps.guard().find(host, target.path)
-  if (!application || application.mode === 'proxy') return say(response, 403, 'no application of this outpost stands at that address')
+  if (!original || !target || host === undefined)
+    return deps.answers.refuse({ request, response }, 400, 'the proxy does not say which request it asks about')
+  const application = findByEveryReading(deps.guard(), host, target.path)
+  if (!application || application.mode === 'proxy')
+    return deps.answers.refuse({ request, response }, 403, 'no application of this outpost stands at that address')
   // The application's own address says whether it is https: a proxy behind another one may not know.
   const decision = decide(deps, {
     application,
@@ -61,49 +66,26 @@ const answer = (
   { request, response, original, application, decision }: Answering,
   asking: Asking,
 ): undefined => {
-  if (decision.kind === 'refused') return say(response, 403, decision.reason)
+  const { refuse, redirect } = deps.answers
+  const exchange = { request, response }
+  if (decision.kind === 'refused') return refuse(exchange, 403, decision.reason, { application, method: original.method })
   if (decision.kind === 'sign_in') {
-    const isNavigation = server.redirects && isPage(original.method, request)
-    if (!isNavigation) return say(response, 401, 'sign in first')
-    const rd = encodeURIComponent(`${application.origin}${original.target}`)
-    response.writeHead(302, {
-      location: `${application.origin}${outpostPath}/start?rd=${rd}`,
-      'cache-control': 'no-store',
-      'content-length': 0,
-    })
-    response.end()
-    return
+    if (!isPage(original.method, request)) return refuse(exchange, 401, 'sign in first')
+    const location = `${application.origin}${outpostPath}/start?rd=${encodeURIComponent(`${application.origin}${original.target}`)}`
+    if (server.redirects) return redirect(exchange, location)
+    response.setHeader('location', location)
+    return refuse(exchange, 401, 'sign in first')
   }
   const signedIn = decision.kind === 'allowed' ? decision : decision.signedIn
   const headers: Record<string, string | number> = {
     ...identityHeaders(application, signedIn),
+    'X-Signet-Jwt': signedIn && application.headers.jwt ? deps.jwts.of(application, signedIn, asking.now) : '',
     'cache-control': 'no-store',
     'content-length': 0,
   }
-  if (application.headers.jwt) headers['X-Signet-Jwt'] = signedIn ? deps.jwts.of(application, signedIn, asking.now) : ''
   // Whoever is asked directly would read the password that is meant for the application.
   const basic = signedIn && asking.isTrusted ? upstreamBasic(application, signedIn.person) : undefined
-  if (basic !== undefined) headers.Authorization = basic
+  if (application.headers.basic) headers.Authorization = basic ?? ''
   response.writeHead(200, headers)
   response.end()
-}
-
-/** A browser that shows the answer to a person; programs and scripts are told 401. */
-export const isPage = (method: string, { headers }: Pick<IncomingMessage, 'headers'>): boolean => {
-  if (method !== 'GET' && method !== 'HEAD') return false
-  const mode = headers['sec-fetch-mode']
-  if (mode !== undefined) return mode === 'navigate'
-  if (headers['x-requested-with'] !== undefined) return false
-  const accept = headers.accept ?? '*/*'
-  return accept.includes('text/html') || accept.includes('*/*')
-}
-
-const say = (response: ServerResponse, status: number, text: string): undefined => {
-  const body = `${text}\n`
-  response.writeHead(status, {
-    'content-type': 'text/plain; charset=utf-8',
-    'content-length': Buffer.byteLength(body),
-    'cache-control': 'no-store',
-  })
-  response.end(body)
 }

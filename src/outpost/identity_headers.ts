@@ -7,7 +7,7 @@ const separator = '|'
 
 export const remoteNames = ['Remote-User', 'Remote-Groups', 'Remote-Email', 'Remote-Name'] as const
 const ownPrefix = 'x-signet-'
-const remote = new Set(remoteNames.map((name) => name.toLowerCase()))
+const remotes = new Set(remoteNames.map((name) => name.toLowerCase()))
 
 /** Servers take `X_Signet_Username` for `X-Signet-Username`, some take dots for dashes too. */
 const asRead = (name: string): string => name.toLowerCase().replace(/[_.\s]/g, '-')
@@ -15,7 +15,7 @@ const asRead = (name: string): string => name.toLowerCase().replace(/[_.\s]/g, '
 /** Whether a header says who someone is, under any name that an application could read as one of ours. */
 export const isIdentityHeader = (name: string): boolean => {
   const read = asRead(name)
-  return read.startsWith(ownPrefix) || remote.has(read)
+  return read.startsWith(ownPrefix) || remotes.has(read)
 }
 
 /** As bytes of UTF-8, which is how applications read them; without what could end a line. */
@@ -26,13 +26,17 @@ export const headerText = (value: string): string =>
 /** A list in one header: what would look like two entries is left out, so that nobody gains a group by its name. */
 const list = (values: readonly string[], by: string): string => headerText(values.filter((value) => !value.includes(by)).join(by))
 
-/** Every name is there, empty where there is nobody: a proxy that copies them then overwrites whatever came from outside. */
+/**
+ * Every name is there, empty where there is nothing to say: a proxy that copies them then overwrites whatever came from outside. Caddy puts the
+ * text of its own placeholder in place of a name that is missing.
+ */
 export const identityHeaders = (
   { headers }: Pick<GuardedApplication, 'headers'>,
   signedIn: { session: Session; person: Person } | undefined,
 ): Record<string, string> => {
   const person = signedIn?.person
   const groups = person?.groups ?? []
+  const remote = headers.remoteUser ? person : undefined
   return {
     'X-Signet-Username': headerText(person?.username ?? ''),
     'X-Signet-Email': headerText(person?.email ?? ''),
@@ -40,14 +44,10 @@ export const identityHeaders = (
     'X-Signet-Groups': list(groups, separator),
     'X-Signet-Uid': person?.id ?? '',
     'X-Signet-Entitlements': list(signedIn?.session.entitlements ?? [], separator),
-    ...(headers.remoteUser
-      ? {
-          'Remote-User': headerText(person?.username ?? ''),
-          'Remote-Groups': list(groups, ','),
-          'Remote-Email': headerText(person?.email ?? ''),
-          'Remote-Name': headerText(person?.name ?? ''),
-        }
-      : {}),
+    'Remote-User': headerText(remote?.username ?? ''),
+    'Remote-Groups': list(remote?.groups ?? [], ','),
+    'Remote-Email': headerText(remote?.email ?? ''),
+    'Remote-Name': headerText(remote?.name ?? ''),
   }
 }
 

@@ -1,14 +1,13 @@
 /** An outpost, put together: what it answers itself, what it answers proxies, and what it lets through. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { PageRenderer } from '#/flow/pages.ts'
-import { readLocales } from '#/lib/catalogue.ts'
 import type { Clock } from '#/lib/clock.ts'
 import { getGuardedCaller, getUpgrade } from '#/lib/http.ts'
 import type { Log } from '#/lib/log.ts'
 import { parseTarget } from './address.ts'
+import { isPage, openAnswers, type Pages } from './answers.ts'
 import type { Core, GuardedApplication } from './core.ts'
 import { type Decision, decide } from './decision.ts'
-import { answerForward, isPage } from './forward.ts'
+import { answerForward } from './forward.ts'
 import { type Guard, isBelow, openGuard } from './guard.ts'
 import { identityHeaders, upstreamBasic } from './identity_headers.ts'
 import { jwksOf, openIdentityJwts } from './identity_jwt.ts'
@@ -23,7 +22,7 @@ export interface OutpostDeps {
   core: Core
   log: Log
   clock: Clock
-  pages: Pick<PageRenderer, 'render'>
+  pages: Pages
   version: string
 }
 
@@ -33,15 +32,20 @@ export interface Outpost {
 }
 
 const endedLookMs = 1_000
+/** What the AuthServer says back when a person comes from signing out there. */
+const signedOut = 'signed_out'
 
 export const openOutpost = ({ core, log, clock, pages, version }: OutpostDeps): Outpost => {
   let guard: Guard = openGuard(core.applications())
   core.onChange(() => {
     guard = openGuard(core.applications())
   })
+  const answers = openAnswers(pages)
+  const { page, refuse, redirect } = answers
   const deps = {
     core,
     log,
+    answers,
     sessions: openSessions(),
     people: openPeople({ core, log }),
     machines: openMachines({ core }),
@@ -58,63 +62,36 @@ export const openOutpost = ({ core, log, clock, pages, version }: OutpostDeps): 
   }, endedLookMs)
   looking.unref()
 
-  const page = (
-    { request, response }: Exchange,
-    status: number,
-    { error, retry, product }: { error: string; retry?: string; product: string },
-  ): undefined => {
-    const { headers } = request
-    const locales = readLocales({ cookies: headers.cookie, acceptLanguage: headers['accept-language'] })
-    const { html, headers: pageHeaders } = pages.render(
-      'error',
-      { error, ...(retry === undefined ? {} : { retry }) },
-      { locales, pathPrefix: '', product },
-    )
-    response.writeHead(status, { ...pageHeaders, 'content-length': Buffer.byteLength(html) })
-    response.end(html)
-  }
-
-  const refuse = (exchange: Exchange, status: number, text: string, application?: GuardedApplication): undefined => {
-    if (application && status === 403 && isPage(exchange.request.method ?? 'GET', exchange.request))
-      return page(exchange, 403, { error: 'access_denied', retry: `${outpostPath}/sign_out`, product: application.displayName })
-    const body = `${text}\n`
-    exchange.response.writeHead(status, {
-      'content-type': 'text/plain; charset=utf-8',
-      'content-length': Buffer.byteLength(body),
-      'cache-control': 'no-store',
-    })
-    exchange.response.end(body)
-  }
-
-  const answerJson = ({ response }: Exchange, value: unknown): undefined => {
-    const body = JSON.stringify(value)
-    response.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body), 'cache-control': 'no-store' })
-    response.end(body)
-  }
-
-  const redirect = ({ response }: Exchange, location: string, cookies: string[] = []): undefined => {
-    response.writeHead(302, {
-      location,
-      'cache-control': 'no-store',
-      'content-length': 0,
-      ...(cookies.length ? { 'set-cookie': cookies } : {}),
-    })
-    response.end()
-  }
-
   const own: Record<string, (exchange: Exchange, query: string) => Answered> = {
-    ping: (exchange) => answerJson(exchange, { status: 'ok', version }),
+    // Where the pages here lead on to.
+    '': (exchange) => {
+      const application = guard.onHost(exchange.host)
+      return application
+        ? redirect(exchange, `${application.origin}${application.path}/`)
+        : refuse(exchange, 404, 'no application stands here')
+    },
+
+    // For proxies that show a page of their own choice for 403.
+    refused: (exchange) => {
+      const application = guard.onHost(exchange.host)
+      return application
+        ? refuse(exchange, 403, 'this account may not use the application', { application })
+        : refuse(exchange, 404, 'no application stands here')
+    },
+
+    ping: (exchange) => answers.json(exchange, { status: 'ok', version }),
 
     jwks: (exchange) => {
       const application = guard.onHost(exchange.host)
-      return application ? answerJson(exchange, jwksOf(application)) : refuse(exchange, 404, 'no application stands here')
+      return application ? answers.json(exchange, jwksOf(application)) : refuse(exchange, 404, 'no application stands here')
     },
 
     start: async (exchange, query) => {
       const rd = destinationIn(query)
       const application = applicationFor(guard, exchange.host, rd)
       if (!application) return refuse(exchange, 404, 'no application stands here')
-      if (application.problem !== undefined) return refuse(exchange, 403, 'the application is closed: its settings are wrong', application)
+      if (application.problem !== undefined)
+        return refuse(exchange, 403, 'the application is closed: its settings are wrong', { application })
       const { location, setCookie } = await signIn.begin(application, safeDestination(rd, application, guard), clock().getTime())
       redirect(exchange, location, [setCookie])
     },
@@ -127,21 +104,26 @@ export const openOutpost = ({ core, log, clock, pages, version }: OutpostDeps): 
       const [first] = applications
       if (!first) return refuse(exchange, 404, 'no application stands here')
       // Nothing is known of who began it, so nothing is done: whoever wants in begins anew.
-      if (!known) return page(exchange, 400, { error: 'conflict', retry: `${outpostPath}/start`, product: first.displayName })
+      if (!known)
+        return page(exchange, 400, {
+          name: 'error',
+          variables: { error: 'conflict', retry: `${outpostPath}/start` },
+          application: first,
+        })
       const { application, found } = known
       const forget = signIn.forget(application, state)
+      const retry = `${outpostPath}/start?rd=${encodeURIComponent(found.rd)}`
       const refused = new URLSearchParams(query).get('error')
       if (refused !== null) {
         exchange.response.setHeader('set-cookie', forget)
-        return page(exchange, 403, {
-          error: 'access_denied',
-          retry: `${outpostPath}/start?rd=${encodeURIComponent(found.rd)}`,
-          product: application.displayName,
-        })
+        // Nobody is asked for consent here, so it was a rule that refused them.
+        return refused === 'access_denied'
+          ? refuse(exchange, 403, 'this account may not use the application', { application })
+          : page(exchange, 400, { name: 'error', variables: { error: refused.slice(0, 100), retry }, application })
       }
       try {
         const finished = await signIn.finish(application, found, query, now)
-        if (!finished) return refuse(exchange, 403, 'this account can not be used', application)
+        if (!finished) return refuse(exchange, 403, 'this account can not be used', { application })
         redirect(exchange, found.rd, [forget, hint(application, finished.idToken), ...writeSession(finished.session, application)])
       } catch (error) {
         log.warn(
@@ -149,25 +131,23 @@ export const openOutpost = ({ core, log, clock, pages, version }: OutpostDeps): 
           'a sign-in was not finished',
         )
         exchange.response.setHeader('set-cookie', forget)
-        page(exchange, 400, {
-          error: 'conflict',
-          retry: `${outpostPath}/start?rd=${encodeURIComponent(found.rd)}`,
-          product: application.displayName,
-        })
+        page(exchange, 400, { name: 'error', variables: { error: 'conflict', retry }, application })
       }
     },
 
-    sign_out: async (exchange) => {
+    sign_out: async (exchange, query) => {
       const applications = core.applications().filter(({ host }) => host === exchange.host)
       const { cookie } = exchange.request.headers
       const now = clock().getTime()
       const signedIn = applications.find((application) => deps.sessions.read(cookie, application, now))
-      const [first] = applications
-      if (!first) return refuse(exchange, 404, 'no application stands here')
-      if (!signedIn) return page(exchange, 200, { error: 'signed_out', retry: `${outpostPath}/start`, product: first.displayName })
-      const [idToken] = cookiesNamed(cookie, hintName(signedIn))
-      const cookies = [...applications.flatMap((application) => clearSession(application)), hint(signedIn, '')]
-      redirect(exchange, await signIn.endSession(signedIn, idToken || undefined), [...new Set(cookies)])
+      const application = signedIn ?? applications.at(0)
+      if (!application) return refuse(exchange, 404, 'no application stands here')
+      if (!signedIn && new URLSearchParams(query).get('state') === signedOut)
+        return page(exchange, 200, { name: 'logged_out', variables: { client: { name: application.displayName } }, application })
+      // Who was refused has no session here, but one at the AuthServer, as whom they would only be refused again.
+      const [idToken] = cookiesNamed(cookie, hintName(application))
+      const cookies = [...applications.flatMap((each) => clearSession(each)), hint(application, '')]
+      redirect(exchange, await signIn.endSession(application, { idToken: idToken || undefined, state: signedOut }), [...new Set(cookies)])
     },
   }
 
@@ -199,7 +179,7 @@ export const openOutpost = ({ core, log, clock, pages, version }: OutpostDeps): 
     }: { application: GuardedApplication; target: { path: string; query: string }; decision: Decision; now: number },
   ): undefined => {
     const { request, response, host, caller } = exchange
-    if (decision.kind === 'refused') return refuse(exchange, 403, decision.reason, application)
+    if (decision.kind === 'refused') return refuse(exchange, 403, decision.reason, { application })
     if (decision.kind === 'sign_in') {
       if (!isPage(request.method ?? 'GET', request) || getUpgrade(request)) return refuse(exchange, 401, 'sign in first')
       return redirect(
@@ -242,7 +222,8 @@ export const openOutpost = ({ core, log, clock, pages, version }: OutpostDeps): 
         { network, isTrusted, now: clock().getTime() },
       )
     }
-    const handler = kind === '' && Object.hasOwn(own, name) ? own[name] : undefined
+    const isStyle = target.path === answers.stylesheetPath
+    const handler = isStyle ? answers.stylesheet : kind === '' && Object.hasOwn(own, name) ? own[name] : undefined
     if (!handler) return refuse(exchange, 404, 'nothing stands at this address')
     if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(exchange, 405, 'this address takes GET')
     return handler(exchange, target.query)
@@ -284,14 +265,14 @@ interface Exchange {
   host: string
 }
 
-/** The ID token goes along to the AuthServer when the person signs out, so that it need not ask whether they mean it. Sent there alone. */
+/** The ID token goes along to the AuthServer when the person signs out, and says there whose session it is. Sent there alone. */
 const hintName = (application: Pick<GuardedApplication, 'cookieKey'>): string => `${cookieName(application)}_hint`
 const hint = (application: GuardedApplication, idToken: string): string =>
   `${hintName(application)}=${idToken.length < 3_800 ? idToken : ''}; Path=${outpostPath}/sign_out; ${idToken === '' ? 'Max-Age=0; ' : ''}HttpOnly; SameSite=Lax${application.origin.startsWith('https:') ? '; Secure' : ''}`
 
-/** `rd` comes encoded, or as a proxy's configuration pastes it: then all that follows is part of it. */
+/** `rd` comes encoded, or as a proxy's configuration pastes it: then all that follows is part of it. ingress-nginx encodes all but scheme and host. */
 const destinationIn = (query: string): string | undefined => {
-  const pasted = /^\?rd=(https?:\/\/.*)$/i.exec(query)?.[1]
+  const pasted = /^\?rd=(https?:\/\/[^/%?#&]+\/.*)$/i.exec(query)?.[1]
   return pasted ?? new URLSearchParams(query).get('rd') ?? undefined
 }
 

@@ -167,13 +167,17 @@ export const openSignIn = ({ core }: { core: Core }) => {
       return { session, idToken: tokens.id_token }
     },
 
-    /** Where signing out goes on: the session at the AuthServer ends too. */
-    endSession: async (application: GuardedApplication, idToken: string | undefined): Promise<string> => {
+    /** Where signing out goes on: the session at the AuthServer ends too. They come back with `state`. */
+    endSession: async (
+      application: GuardedApplication,
+      { idToken, state }: { idToken: string | undefined; state: string },
+    ): Promise<string> => {
       const { buildEndSessionUrl } = await library()
       const client = await clientOf(application)
       return buildEndSessionUrl(client, {
         post_logout_redirect_uri: `${application.origin}${outpostPath}/sign_out`,
         client_id: application.client.clientId,
+        state,
         ...(idToken === undefined ? {} : { id_token_hint: idToken }),
       }).href
     },

@@ -14,7 +14,7 @@ export interface Original {
 export interface ForwardServer {
   /** `rest`: what follows the endpoint's own path. Undefined when the proxy does not say, or says it in a way that could mean two things. */
   original(headers: IncomingHttpHeaders, rest: string, method: string): Original | undefined
-  /** Whether it hands a redirect on to the browser; else it makes one of its own from 401. */
+  /** Whether it hands a redirect on to the browser; else it makes one of its own from 401 and Location, which only a person on their way to a page is given. */
   redirects: boolean
 }
 
@@ -26,13 +26,28 @@ export const only = (header: string | string[] | undefined): string | undefined 
 export const onlyUrl = (header: string | string[] | undefined): string | undefined =>
   typeof header === 'string' && header !== '' ? header : undefined
 
+/** `given` where the header is missing; undefined where it says two things. */
+export const onlyOr = (header: string | string[] | undefined, given: string): string | undefined =>
+  header === undefined ? given : only(header)
+
+const schemes = new Map([
+  ['http', 'http'],
+  ['https', 'https'],
+  ['ws', 'http'],
+  ['wss', 'https'],
+])
+
+/** Some proxies say `wss` of a request for a web socket. */
+export const schemeOf = (header: string | undefined): string | undefined => schemes.get(header?.toLowerCase() ?? '')
+
 /** Traefik and Caddy say it in the same headers, which they set themselves. */
 export const fromForwardedHeaders: ForwardServer = {
   redirects: true,
-  original: (headers, _, method) => {
+  original: (headers, _, asked) => {
     const host = only(headers['x-forwarded-host'])
     const target = onlyUrl(headers['x-forwarded-uri'])
-    const scheme = only(headers['x-forwarded-proto'])
-    return host && target && scheme ? { scheme, host, target, method: only(headers['x-forwarded-method']) ?? method } : undefined
+    const scheme = schemeOf(only(headers['x-forwarded-proto']))
+    const method = onlyOr(headers['x-forwarded-method'], asked)
+    return host && target && scheme && method ? { scheme, host, target, method } : undefined
   },
 }

@@ -1,0 +1,108 @@
+/**
+ * What an outpost answers by itself. Its pages look as those of the AuthServer, and their style comes from below the outpost's own path, since
+ * everything else on that host is the application's.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { PageName, PageVariables } from '#/flow/page_variables.ts'
+import type { PageRenderer } from '#/flow/pages.ts'
+import { readLocales } from '#/lib/catalogue.ts'
+import type { GuardedApplication } from './core.ts'
+import { outpostPath } from './sign_in.ts'
+
+export interface Exchanged {
+  request: IncomingMessage
+  response: ServerResponse
+}
+
+export type Pages = Pick<PageRenderer, 'render' | 'stylesheet'>
+
+export interface Answers {
+  page<Name extends PageName>(exchange: Exchanged, status: number, page: ShownPage<Name>): undefined
+  /** A page for a person who asked an application for one and may not have it, a line for everyone else. `method`: of the request that is refused. */
+  refuse(
+    exchange: Exchanged,
+    status: number,
+    text: string,
+    about?: { application: GuardedApplication; method?: string | undefined },
+  ): undefined
+  json(exchange: Exchanged, value: unknown): undefined
+  redirect(exchange: Exchanged, location: string, cookies?: string[]): undefined
+  /** Where pages find their style. */
+  readonly stylesheetPath: string
+  stylesheet(exchange: Exchanged): undefined
+}
+
+export interface ShownPage<Name extends PageName> {
+  name: Name
+  variables: PageVariables[Name]
+  application: Pick<GuardedApplication, 'displayName'>
+}
+
+export const openAnswers = (pages: Pages): Answers => {
+  const send = ({ response }: Exchanged, status: number, headers: Record<string, string>, body: string): undefined => {
+    response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) })
+    response.end(body)
+  }
+
+  const page: Answers['page'] = (exchange, status, { name, variables, application }) => {
+    const { headers } = exchange.request
+    const locales = readLocales({ cookies: headers.cookie, acceptLanguage: headers['accept-language'] })
+    const { html, headers: shown } = pages.render(name, variables, {
+      locales,
+      pathPrefix: outpostPath,
+      product: application.displayName,
+    })
+    return send(exchange, status, shown, html)
+  }
+
+  return {
+    page,
+
+    refuse: (exchange, status, text, about) => {
+      const { request } = exchange
+      if (about && status === 403 && isPage(about.method ?? request.method ?? 'GET', request)) {
+        const { application } = about
+        const isClosed = application.problem !== undefined
+        const variables = isClosed ? { error: 'configuration_error' } : { error: 'not_allowed', retry: `${outpostPath}/sign_out` }
+        return page(exchange, 403, { name: 'error', variables, application })
+      }
+      return send(exchange, status, { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' }, `${text}\n`)
+    },
+
+    json: (exchange, value) =>
+      send(exchange, 200, { 'content-type': 'application/json', 'cache-control': 'no-store' }, JSON.stringify(value)),
+
+    redirect: ({ response }, location, cookies = []) => {
+      response.writeHead(302, {
+        location,
+        'cache-control': 'no-store',
+        'content-length': 0,
+        ...(cookies.length ? { 'set-cookie': cookies } : {}),
+      })
+      response.end()
+    },
+
+    stylesheetPath: `${outpostPath}${pages.stylesheet.path}`,
+    stylesheet: (exchange) =>
+      send(
+        exchange,
+        200,
+        {
+          'content-type': `${pages.stylesheet.type}; charset=utf-8`,
+          'cache-control': 'public, max-age=31536000, immutable',
+          'x-content-type-options': 'nosniff',
+        },
+        pages.stylesheet.text,
+      ),
+  }
+}
+
+/** A browser that shows the answer to a person; programs and scripts are told 401. */
+export const isPage = (method: string, { headers }: Pick<IncomingMessage, 'headers'>): boolean => {
+  if (method !== 'GET' && method !== 'HEAD') return false
+  const mode = headers['sec-fetch-mode']
+  if (mode !== undefined) return mode === 'navigate'
+  if (headers['x-requested-with'] !== undefined) return false
+  const accept = headers.accept ?? '*/*'
+  return accept.includes('text/html') || accept.includes('*/*')
+}
