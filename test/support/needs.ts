@@ -36,6 +36,9 @@ export const requirements = {
     package: 'libapache2-mod-auth-openidc',
     isThere: () => existsSync('/usr/lib/apache2/modules/mod_auth_openidc.so'),
   },
+  nginx: { package: 'nginx', isThere: () => findProgram('nginx') !== undefined },
+  caddy: { package: 'caddy', isThere: () => findProgram('caddy') !== undefined },
+  haproxy: { package: 'haproxy', isThere: () => findProgram('haproxy') !== undefined },
 } satisfies Record<string, Requirement>
 
 export const needs = (...names: (keyof typeof requirements)[]): { skip?: string } => {
