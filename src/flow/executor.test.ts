@@ -14,7 +14,8 @@ import { storeMailedLink } from '#/model/mailed_links.ts'
 import { type FreshDatabase, freshDatabase } from '../../test/support/database.ts'
 import { openFlowDeps } from '../../test/support/flow.ts'
 import { beginAttempt, browserCookie } from './attempts.ts'
-import { getFlow, postAttempt, type Step, showAttempt } from './executor.ts'
+import { postAttempt, type Step, showAttempt } from './executor.ts'
+import { getFlow } from './flows.ts'
 import type { FlowDeps, FlowRequest } from './stage.ts'
 
 const passwords = openPasswordHasher()

@@ -9,15 +9,13 @@ import { recordEvent } from '#/events/record.ts'
 import { canSend } from '#/identity/mail.ts'
 import { countOutcome } from '#/identity/reputation.ts'
 import { sha256 } from '#/lib/crypto.ts'
-import type { AuthServerRef } from '#/lib/http.ts'
-import { Problem } from '#/lib/problem.ts'
 import type { Db } from '#/lib/sql.ts'
 import { attemptIdOf, type FlowAttempt, findFlowAttempt, keepInFlowAttempt, moveFlowAttempt } from '#/model/flow_attempts.ts'
 import { AskAgain } from './ask_again.ts'
 import { AttemptOver } from './attempt_over.ts'
 import type { BegunAttempt } from './attempts.ts'
 import { turnOf } from './conditions.ts'
-import { type CompiledStage, type Flow, findFlow, isForSignedIn } from './flows.ts'
+import { type CompiledStage, type Flow, isForSignedIn } from './flows.ts'
 import { checkOwnSession } from './own_session.ts'
 import { brokenConditionEvent, eventOf, type Happened } from './sign_in_events.ts'
 import type { Answer, Ask, Context, Facts, Failure, FlowDeps, FlowRequest, Outcome, SessionChange, Stage, StageInput } from './stage.ts'
@@ -54,12 +52,6 @@ export interface Post {
   /** The person starts over: another name. */
   restart: boolean
   fields: Answer
-}
-
-export const getFlow = ({ snapshot }: Pick<FlowDeps, 'snapshot'>, authServer: AuthServerRef, name: string): Flow => {
-  const flow = findFlow(snapshot, authServer, name)
-  if (!flow) throw new Problem('not_found', { detail: 'there is no such flow' })
-  return flow
 }
 
 /** One request's work on one attempt. */

@@ -14,7 +14,8 @@ import { deleteResource } from '#/resources/change.ts'
 import { type Kernel, openKernel } from '../../test/support/kernel.ts'
 import { AttemptOver } from './attempt_over.ts'
 import { beginAttempt, browserCookie } from './attempts.ts'
-import { getFlow, postAttempt, type Step, showAttempt } from './executor.ts'
+import { postAttempt, type Step, showAttempt } from './executor.ts'
+import { getFlow } from './flows.ts'
 import type { FlowDeps, FlowRequest } from './stage.ts'
 
 const now = new Date('2026-11-25T12:00:00Z')

@@ -12,6 +12,7 @@ import { parseDuration } from '#/lib/clock.ts'
 import { sha256 } from '#/lib/crypto.ts'
 import { compileExpression, type Expression } from '#/lib/expression.ts'
 import type { AuthServerRef } from '#/lib/http.ts'
+import { Problem } from '#/lib/problem.ts'
 import { defaultFlows } from '#/resources/default_flows.ts'
 import { clientOfApplication } from '#/resources/outpost_client.ts'
 import type { Snapshot } from '#/resources/snapshot.ts'
@@ -91,6 +92,17 @@ export const findFlow = (
   shipped ??= defaultFlows()
   const spec = shipped.get(resource)
   return spec && compile('default', resource, spec)
+}
+
+/** Throws not_found. */
+export const getFlow = (
+  { snapshot }: { snapshot: Pick<Snapshot, 'get'> },
+  authServer: Pick<AuthServerRef, 'namespace'>,
+  name: string,
+): Flow => {
+  const flow = findFlow(snapshot, authServer, name)
+  if (!flow) throw new Problem('not_found', { detail: 'there is no such flow' })
+  return flow
 }
 
 /** Name of the flow for something: what the Application of the client says, else the AuthServer, else the one that is named for it. */

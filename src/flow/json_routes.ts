@@ -5,7 +5,8 @@ import { answerWithProblems, sendProblem } from '#/lib/problem_reply.ts'
 import { beginByAddress } from './begin.ts'
 import type { FlowAnswer, RefusedMembers } from './challenge.ts'
 import type { FlowRoutesDeps } from './deps.ts'
-import { getFlow, postAttempt, type Step, showAttempt, showBegun } from './executor.ts'
+import { postAttempt, type Step, showAttempt, showBegun } from './executor.ts'
+import { getFlow } from './flows.ts'
 import {
   localesOf,
   type Params,

@@ -13,7 +13,8 @@ import { uuidv7 } from '#/lib/uuid.ts'
 import { applyDocuments } from '#/resources/apply.ts'
 import { type Kernel, openKernel } from '../../test/support/kernel.ts'
 import { beginAttempt, browserCookie } from './attempts.ts'
-import { getFlow, postAttempt } from './executor.ts'
+import { postAttempt } from './executor.ts'
+import { getFlow } from './flows.ts'
 import type { FlowDeps } from './stage.ts'
 
 const now = new Date('2026-11-25T12:00:00Z')

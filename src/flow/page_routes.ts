@@ -10,8 +10,8 @@ import { AttemptOver } from './attempt_over.ts'
 import { attemptLocation } from './attempts.ts'
 import { beginByAddress } from './begin.ts'
 import type { FlowRoutesDeps } from './deps.ts'
-import { getFlow, postAttempt, type Step, showAttempt } from './executor.ts'
-import { flowFor } from './flows.ts'
+import { postAttempt, type Step, showAttempt } from './executor.ts'
+import { flowFor, getFlow } from './flows.ts'
 import {
   localesOf,
   type Params,

@@ -13,7 +13,8 @@ import { openFlowDeps } from '../../test/support/flow.ts'
 import { totpCode } from '../../test/support/totp.ts'
 import { AttemptOver } from './attempt_over.ts'
 import { beginAttempt, browserCookie, stepUp } from './attempts.ts'
-import { getFlow, postAttempt, type Step, showAttempt } from './executor.ts'
+import { postAttempt, type Step, showAttempt } from './executor.ts'
+import { getFlow } from './flows.ts'
 import type { Context, Facts, FlowDeps, FlowRequest } from './stage.ts'
 
 const passwords = openPasswordHasher()

@@ -1,7 +1,8 @@
 /** A flow that is named and not there, or that signs nobody in: the client is told, nobody runs in circles, and an operator learns of it. */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { getFlow, showAttempt } from '#/flow/executor.ts'
+import { showAttempt } from '#/flow/executor.ts'
+import { getFlow } from '#/flow/flows.ts'
 import { openPasswordHasher } from '#/identity/passwords.ts'
 import { systemClock } from '#/lib/clock.ts'
 import { readSettings } from '#/lib/config.ts'

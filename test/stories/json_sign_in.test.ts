@@ -54,8 +54,10 @@ describe('by plain HTTP calls a person', () => {
     const { username, session } = (await me.json()) as { username: string; session: { acr: string; amr: string[] } }
     return [username, session.acr, session.amr]
   }
-  const linkIn = async (to: string, parameter: string): Promise<string> =>
-    new RegExp(`[?&]${parameter}=([\\w-]+)`).exec((await mail.next(to)).text)?.[1] ?? assert.fail('no link')
+  const linkIn = async (to: string, parameter: string): Promise<string> => {
+    const link = new RegExp(`[?&]${parameter}=([\\w-]+)`)
+    return link.exec((await mail.next(to, link)).text)?.[1] ?? assert.fail('no link')
+  }
 
   /** What she has, from the first test on. */
   const nina = { passkey: undefined as ReturnType<typeof makePasskey> | undefined, app: '', codes: [] as string[] }

@@ -159,7 +159,7 @@ describe('without scripts', needs('chromium'), () => {
       await see(page, 'account_email', /Your e-mail address/)
       await send(page, { email: 'new@example.com' })
       await page.getByText('Waiting for codes').waitFor()
-      await mail.next('nora@example.com')
+      await mail.next('nora@example.com', /new@example\.com/)
       await send(page, { code: await codeIn('new@example.com') })
       await page.getByText('Has agreed', { exact: true }).waitFor()
       await page.getByRole('button', { name: 'Do not change it' }).click()
