@@ -80,12 +80,23 @@ const answer = (
   const headers: Record<string, string | number> = {
     ...identityHeaders(application, signedIn),
     'X-Signet-Jwt': signedIn && application.headers.jwt ? deps.jwts.of(application, signedIn, asking.now) : '',
+    Authorization: authorizationFor({ request, application, decision }, asking),
     'cache-control': 'no-store',
     'content-length': 0,
   }
-  // Whoever is asked directly would read the password that is meant for the application.
-  const basic = signedIn && asking.isTrusted ? upstreamBasic(application, signedIn.person) : undefined
-  if (application.headers.basic) headers.Authorization = basic ?? ''
   response.writeHead(200, headers)
   response.end()
+}
+
+/** What the application is to have in place of what came: that as well, but for a token of ours. */
+const authorizationFor = (
+  { request, application, decision }: Pick<Answering, 'request' | 'application' | 'decision'>,
+  { isTrusted }: Asking,
+): string => {
+  const signedIn = decision.kind === 'allowed' ? decision : decision.kind === 'public' ? decision.signedIn : undefined
+  if (application.headers.basic && signedIn) {
+    // Whoever is asked directly would read the password that is meant for the application.
+    return (isTrusted && upstreamBasic(application, signedIn.person)) || ''
+  }
+  return decision.kind === 'allowed' && decision.byToken ? '' : (request.headers.authorization ?? '')
 }

@@ -206,6 +206,22 @@ ${access}
           }
       })
 
+      it('takes a program by its token, which ends there, and hands on what else is meant for the application', async () => {
+        const { token } = (
+          await signet.api<{ token: string }>('POST', '/api/v1/tokens', {
+            name,
+            user: 'anna',
+            scope: { kinds: ['applications'], namespaces: ['default'], verbs: ['use'] },
+          })
+        ).body
+        const nobody = openGuest(signet.port)
+        const headers = heard(await send(nobody, at('wiki'), '/api', { authorization: `Bearer ${token}` }))
+        assert.equal(headers['x-signet-username'], 'anna')
+        assert.equal(headers.authorization || undefined, undefined)
+        const own = heard(await send(nobody, at('wiki'), '/health', { authorization: 'Bearer of-the-application' }))
+        assert.equal(own.authorization, 'Bearer of-the-application')
+      })
+
       it('judges the request that it has, not one that headers of the browser tell of', async () => {
         const guest = openGuest(signet.port)
         for (const headers of [

@@ -192,6 +192,27 @@ ${access}
       assert.equal(start.searchParams.get('rd'), at('wiki', deepLink))
     })
 
+    it('take a program by its token, which ends there, and hear what else is meant for them', async () => {
+      const { token } = (
+        await signet.api<{ token: string }>('POST', '/api/v1/tokens', {
+          name: 'app',
+          user: 'anna',
+          scope: { kinds: ['applications'], namespaces: ['default'], verbs: ['use'] },
+        })
+      ).body
+      for (const authorization of [`Bearer ${token}`, `Basic ${Buffer.from(`anna:${token}`).toString('base64')}`]) {
+        const { status, body } = await send('wiki', '/api', { headers: { authorization } })
+        assert.equal(status, 200, body)
+        const { headers } = JSON.parse(body) as Told
+        assert.equal(headers['x-signet-username'], 'anna')
+        assert.equal(headers.authorization || undefined, undefined)
+      }
+      const own = await send('wiki', '/health', { headers: { authorization: 'Bearer of-the-application' } })
+      assert.equal((JSON.parse(own.body) as Told).headers.authorization, 'Bearer of-the-application')
+      const other = await send('wiki', '/api', { headers: { authorization: `Bearer ${token}x`, accept: 'application/json' } })
+      assert.equal(other.status, 401)
+    })
+
     it('are closed to whom their rule does not name, who sees a page', () =>
       inBrowser(async (page, context) => {
         await signIn(page, at('wiki', deepLink), 'bert')
