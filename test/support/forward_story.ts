@@ -1,5 +1,6 @@
 /** What holds behind every proxy that asks the outpost: told to each of them, in Chromium and over the wire. */
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { openBrowser, openContext } from './browser.ts'
@@ -7,7 +8,7 @@ import { type FrontProxy, type RunningProxy, startFrontProxy } from './front_pro
 import { type Asking, ask, startUpstream, type Told, type Upstream } from './guarded.ts'
 import { needs } from './needs.ts'
 import { freePort } from './postgres.ts'
-import { type Signet, startSignet } from './signet.ts'
+import { type Signet, startSignet, until } from './signet.ts'
 
 const password = 'correct horse battery'
 const deepLink = '/page/one?x=1&y=a%26b,c&z=%C3%A4'
@@ -62,6 +63,7 @@ ${access}
       for (const [username, name] of [
         ['anna', 'Änna Ö'],
         ['bert', 'Bert'],
+        ['carl', 'Carl'],
       ] as const) {
         const made = await signet.api<{ id: string }>('POST', '/api/v1/users', { username, name, email: `${username}@example.com` })
         await signet.api('POST', `/api/v1/users/${made.body.id}/password`, { password })
@@ -251,33 +253,57 @@ ${access}
       }, /status of 403/)
     })
 
-    it('end with the sign-out, there and at Signet', () =>
-      inBrowser(async (page, context) => {
-        await signIn(page, at('one'), 'anna')
-        const before = await cookiesOf(context, at('one'))
-        assert.equal((await send('one', '/', { headers: before })).status, 200)
-        await page.goto(at('one', '/outpost.signet/sign_out'))
-        assert.equal(await heading(page), 'Sign out?')
-        await submit(page)
-        await page.waitForURL((url) => !isAtSignIn(url))
-        assert.equal(await heading(page), 'You are signed out')
-        assert.equal(new URL(page.url()).host, host('one'))
-        assert.equal((await page.request.get(`${signet.issuer}/api/v1/me`)).status(), 401)
-        await page.click('main a.button')
-        await page.waitForURL(isAtSignIn)
-        await page.goto(at('two'))
-        await page.waitForURL(isAtSignIn)
-        assert.notEqual((await send('one', '/', { headers: before })).status, 200, 'a cookie that was copied is of no use either')
-      }))
-
-    it('are closed while Signet is away', async () => {
-      await signet.kill('SIGKILL')
-      const asked = upstream.last()
-      for (const path of ['/page', '/health']) {
-        const { status } = await send('wiki', path)
-        assert.ok(status >= 500, `${path} ${status}`)
-      }
-      assert.equal(upstream.last(), asked)
+    it('are told of someone in hundreds of groups', async () => {
+      const names = Array.from({ length: 400 }, () => randomBytes(9).toString('hex').slice(0, 12))
+      for (let at = 0; at < names.length; at += 50)
+        await Promise.all(names.slice(at, at + 50).map((group) => signet.api('POST', '/api/v1/groups', { name: group, members: ['carl'] })))
+      await inBrowser(async (page, context) => {
+        await signIn(page, at('one', deepLink), 'carl')
+        assert.equal(page.url(), at('one', deepLink))
+        assert.deepEqual(String((await told(page)).headers['x-signet-groups']).split('|'), names.toSorted())
+        const cookies = await context.cookies(at('one'))
+        assert.ok(cookies.filter(({ name }) => name.startsWith('signet_outpost_')).length > 1, 'the sign-in takes more than one cookie')
+      })
     })
+
+    for (const [where, name] of [
+      ['there and at Signet', 'one'],
+      ['wherever under the domain it is', 'two'],
+    ] as const)
+      it(`end with the sign-out, ${where}`, () =>
+        inBrowser(async (page, context) => {
+          await signIn(page, at('one'), 'anna')
+          const before = await cookiesOf(context, at('one'))
+          assert.equal((await send('one', '/', { headers: before })).status, 200)
+          await page.goto(at(name, '/outpost.signet/sign_out'))
+          assert.equal(await heading(page), 'Sign out?')
+          await submit(page)
+          await page.waitForURL((url) => !isAtSignIn(url))
+          assert.equal(await heading(page), 'You are signed out')
+          assert.equal(new URL(page.url()).host, host(name))
+          assert.equal((await page.request.get(`${signet.issuer}/api/v1/me`)).status(), 401)
+          await page.click('main a.button')
+          await page.waitForURL(isAtSignIn)
+          await page.goto(at('one'))
+          await page.waitForURL(isAtSignIn)
+          await until(async () => (await send('one', '/', { headers: before })).status !== 200, {
+            withinMs: 2_000,
+            explain: () => 'a cookie that was copied is still good',
+          })
+        }))
+
+    it('are closed while Signet is away', () =>
+      inBrowser(async (page, context) => {
+        await signIn(page, at('wiki'), 'anna')
+        const headers = await cookiesOf(context, at('wiki'))
+        assert.equal((await send('wiki', '/page', { headers })).status, 200)
+        await signet.kill('SIGKILL')
+        const asked = upstream.last()
+        for (const path of ['/page', '/health']) {
+          const { status } = await send('wiki', path, { headers })
+          assert.ok(status >= 500, `${path} ${status}`)
+        }
+        assert.equal(upstream.last(), asked)
+      }))
   })
 }
