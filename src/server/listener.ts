@@ -1,24 +1,43 @@
 import type { IncomingMessage, Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { hasBody } from '#/lib/body_bound.ts'
 
 /** Not by `import`, which reads everything the module exports, and with its WebSocket loads a client of HTTP: a tenth of a start. */
 export const { createServer, ServerResponse } = process.getBuiltinModule('node:http')
 export type ServerResponse = InstanceType<typeof ServerResponse>
 
-/** Bounds on every connection: a client that dawdles or floods is cut off. */
-export const openListener = (handle: (request: IncomingMessage, response: ServerResponse) => void): Server =>
-  createServer(
+/** Connections that changed their protocol: the server counts them, but neither knows nor ends them. */
+const changed = new WeakMap<Server, Set<Duplex>>()
+
+/**
+ * Bounds on every connection: a client that dawdles or floods is cut off. `upgrade` is emitted for web sockets alone: any other protocol would
+ * be one that nobody here understands, such as HTTP/2, in which requests go by that no one has judged. Then it is an ordinary request.
+ */
+export const openListener = (handle: (request: IncomingMessage, response: ServerResponse) => void): Server => {
+  const server = createServer(
     {
-      maxHeaderSize: 16 * 1024,
+      // Sign-ins at applications stand in cookies of up to 22 kB.
+      maxHeaderSize: 32 * 1024,
       headersTimeout: 15_000,
-      // Bodies are bounded where they are read: an upload to an application may take hours.
+      // Bodies are bounded one by one (body_bound.ts): an upload to an application may take hours.
       requestTimeout: 0,
       keepAliveTimeout: 65_000,
       connectionsCheckingInterval: 5_000,
       requireHostHeader: false,
+      shouldUpgradeCallback: (request) =>
+        request.method === 'GET' && request.headers.upgrade?.toLowerCase() === 'websocket' && !hasBody(request),
     },
     handle,
   )
+  const sockets = new Set<Duplex>()
+  changed.set(server, sockets)
+  server.on('upgrade', (_, socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
+  return server
+}
 
 /** Resolves with address and port; rejects in plain words when it is taken or may not be used. */
 export const listen = (server: Server, port: number, host: string): Promise<AddressInfo> =>
@@ -34,7 +53,7 @@ export const listen = (server: Server, port: number, host: string): Promise<Addr
     server.listen(port, host, () => resolve(server.address() as AddressInfo))
   })
 
-/** Stops accepting, lets running requests finish, cuts those that have not by the deadline. */
+/** Stops accepting, lets running requests finish, cuts those that have not by the deadline. Web sockets, which have no end, are cut at once. */
 export const closeServer = (server: Server, withinMs: number): Promise<void> =>
   new Promise((resolve) => {
     const deadline = setTimeout(() => server.closeAllConnections(), withinMs)
@@ -43,4 +62,5 @@ export const closeServer = (server: Server, withinMs: number): Promise<void> =>
       resolve()
     })
     server.closeIdleConnections()
+    for (const socket of changed.get(server) ?? []) socket.destroy()
   })

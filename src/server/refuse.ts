@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { hasBody } from '#/lib/body_bound.ts'
 import { type ProblemCode, problems } from '#/lib/problem.ts'
 
 export interface Refusal {
@@ -20,7 +21,7 @@ export const refuse = (request: IncomingMessage, response: ServerResponse, { cod
     'x-content-type-options': 'nosniff',
     'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
     // What was not read of the request's body must not become the next request.
-    ...(request.method === 'GET' || request.method === 'HEAD' ? {} : { connection: 'close' }),
+    ...(hasBody(request) ? { connection: 'close' } : {}),
     ...(retryAfter === undefined ? {} : { 'retry-after': String(retryAfter) }),
   })
   response.end(body)

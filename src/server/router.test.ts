@@ -11,8 +11,13 @@ const issuers = [
 const authServerFor = (host: string, path: string) =>
   host === 'id.example.com' ? issuers.findLast(({ pathPrefix }) => path === pathPrefix || path.startsWith(`${pathPrefix}/`)) : undefined
 
-const ask = (url: string, headers: IncomingHttpHeaders, peer = '203.0.113.9') =>
-  ({ url, headers, socket: { remoteAddress: peer } }) as unknown as IncomingMessage
+const ask = (url: string, headers: IncomingHttpHeaders, peer = '203.0.113.9', more: string[] = []) =>
+  ({
+    url,
+    headers,
+    rawHeaders: [...Object.entries(headers).flatMap(([name, value]) => [name, String(value)]), ...more],
+    socket: { remoteAddress: peer },
+  }) as unknown as IncomingMessage
 const guardedPrefix = (asked: string, path: string) => (asked === 'wiki.example.com' && path.startsWith('/w/') ? 2 : undefined)
 const options = { authServerFor, guardedPrefix, isTrustedProxy: networkMatcher(['10.0.0.0/8']) }
 const host = { host: 'id.example.com' }
@@ -42,6 +47,9 @@ for (const [title, request, expected] of routed)
 const refused: [title: string, request: IncomingMessage, status: number][] = [
   ['an unknown host', ask('/', { host: 'other.example' }), 421],
   ['a missing host', ask('/', {}), 400],
+  ['two hosts', ask('/', host, '203.0.113.9', ['HOST', 'other.example']), 400],
+  ['two hosts of a trusted proxy', ask('/', host, '10.0.0.1', ['Host', 'id.example.com']), 400],
+  ['two hosts in one', ask('/', { host: 'id.example.com, other.example' }), 400],
   ['a host with a path', ask('/', { host: 'id.example.com/x' }), 400],
   ['a host with a user', ask('/', { host: 'a@id.example.com' }), 400],
   ['an asterisk target', ask('*', host), 400],

@@ -30,13 +30,15 @@ const requestIdPattern = /^[\w.-]{8,128}$/
 
 /** Pure but for the new request id: decides, changes nothing. */
 export const route = (request: IncomingMessage, { authServerFor, guardedPrefix, isTrustedProxy }: RouterOptions): Route => {
-  const { headers } = request
+  const { headers, rawHeaders } = request
   const peer = plainAddress(request.socket.remoteAddress ?? '')
   const isTrusted = isTrustedProxy(peer)
   const requestId = (isTrusted && matching(headers['x-request-id'], requestIdPattern)) || randomUUID()
   const target = parseTarget(request.url ?? '')
   if (!target) return { kind: 'refused', status: 400, detail: 'the request target is not a path', requestId }
   const host = (isTrusted && last(headers['x-forwarded-host'])) || target.host || headers.host || ''
+  // Of several hosts we would take the first, and the next server perhaps the last (RFC 9112 section 3.2).
+  if (hostLines(rawHeaders) > 1) return { kind: 'refused', status: 400, detail: 'there is more than one Host header', requestId }
   if (!hostPattern.test(host)) return { kind: 'refused', status: 400, detail: 'the Host header is missing or malformed', requestId }
   const network = isTrusted ? personAddress(peer, headers['x-forwarded-for'], isTrustedProxy) : peer
   const asked = host.toLowerCase()
@@ -54,6 +56,15 @@ export const route = (request: IncomingMessage, { authServerFor, guardedPrefix, 
     url: url.startsWith('/') ? url : `/${url}`,
     caller: { network, requestId, authServer },
   }
+}
+
+const hostLines = (rawHeaders: readonly string[]): number => {
+  let count = 0
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] as string
+    if (name.length === 4 && name.toLowerCase() === 'host') count++
+  }
+  return count
 }
 
 const isOidc = (path: string) =>

@@ -6,6 +6,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
+import { boundBody } from '#/lib/body_bound.ts'
 import { type Clock, systemClock } from '#/lib/clock.ts'
 import { networkMatcher, type Settings } from '#/lib/config.ts'
 import { returnStartMemory } from '#/lib/heap.ts'
@@ -85,6 +86,7 @@ export const startServer = async ({
   }
 
   const server = openListener((request, response) => {
+    boundBody(request)
     if (request.url?.startsWith('/-/health/')) answerHealth(request, response, whenServing, () => stopping)
     else handle(request, response)
   })
@@ -203,24 +205,17 @@ export const startServer = async ({
 const answerUpgrade = (handle: Handle, request: IncomingMessage, socket: Socket, head: Buffer): void => {
   const response = new ServerResponse(request)
   response.shouldKeepAlive = false
-  response.assignSocket(socket)
+  try {
+    response.assignSocket(socket)
+  } catch {
+    // An answer to an earlier request still uses it, and this one did not wait for it.
+    socket.destroy()
+    return
+  }
   socket.on('error', () => socket.destroy())
   response.once('finish', () => socket.destroySoon())
   setUpgrade(request, { socket, head })
   handle(request, response)
-}
-
-const bodyWithinMs = 60_000
-
-/** What is meant for us is small. Uploads to applications may take their time, so the listener itself does not bound it. */
-const boundBody = (request: IncomingMessage, response: ServerResponse): void => {
-  if (request.complete || (request.headers['content-length'] === undefined && request.headers['transfer-encoding'] === undefined)) return
-  const late = setTimeout(() => {
-    if (!request.complete) request.destroy()
-  }, bodyWithinMs)
-  const done = () => clearTimeout(late)
-  request.once('end', done)
-  response.once('close', done)
 }
 
 interface Serving extends RouterOptions {
@@ -263,7 +258,6 @@ const serve = ({ log, parts, answered, ...options }: Serving): Handle => {
       parts.outpost(request, response)
       return
     }
-    boundBody(request, response)
     settleHeaders(request, decided.caller)
     setCaller(request, decided.caller)
     parts[decided.part](request, response)
