@@ -17,7 +17,12 @@ const takenBy = (
   return undefined
 }
 
-const normal = (url: string): string => (URL.canParse(url) ? new URL(url).href.replace(/\/$/, '') : url)
+/** Whatever the scheme: requests are told apart by host and path alone. */
+const normal = (url: string): string => {
+  if (!URL.canParse(url)) return url
+  const { host, pathname } = new URL(url)
+  return `${host}${pathname.replace(/\/$/, '')}`
+}
 
 /** Why an application behind an outpost is closed; undefined when it is not. */
 export const guardProblem = (
