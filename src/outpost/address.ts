@@ -11,6 +11,8 @@ export interface Address {
 
 const hostPattern = /^(\[[0-9a-f:.]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?(?::(\d{1,5}))?$/i
 const longest = 16_384
+/** A public path is matched against patterns, so its length bounds what that costs. */
+const longestPlain = 2_048
 
 /** `port` is left out where it is the usual one. Undefined for what is no host. */
 export const parseHost = (host: string | undefined, scheme: string): string | undefined => {
@@ -18,7 +20,8 @@ export const parseHost = (host: string | undefined, scheme: string): string | un
   if (!found?.[1]) return undefined
   const name = found[1].toLowerCase()
   const port = found[2] === undefined ? '' : String(Number(found[2]))
-  return port === '' || port === (scheme === 'https' ? '443' : '80') ? name : `${name}:${port}`
+  // Traefik says wss of a web socket.
+  return port === '' || port === (scheme === 'https' || scheme === 'wss' ? '443' : '80') ? name : `${name}:${port}`
 }
 
 /** Origin form: a path, and a query. Undefined for anything else. */
@@ -29,11 +32,12 @@ export const parseTarget = (target: string | undefined): Pick<Address, 'path' | 
 }
 
 /**
- * Whether every server reads this path alike: no empty, dot or parameter segments, no slash, backslash, percent or NUL that was encoded. A
- * path that one reads as public and the next as private must not count as public.
+ * Whether every server reads this path alike: no empty, dot or parameter segments, no slash, backslash, percent or control character that was
+ * encoded. A path that one reads as public and the next as private must not count as public.
  */
 export const isPlain = (path: string): boolean =>
-  !/\/\/|\\|;|%(?:2f|5c|25|00|2e|3b|3f|23)/i.test(path) &&
+  path.length <= longestPlain &&
+  !/\/\/|\\|;|%(?:[01].|2f|5c|25|2e|3b|3f|23|7f)/i.test(path) &&
   !path.split('/').some((segment) => segment === '.' || segment === '..') &&
   isDecodable(path)
 

@@ -7,9 +7,9 @@ import { type Decision, type DecisionDeps, decide } from './decision.ts'
 import type { Guard } from './guard.ts'
 import { identityHeaders, upstreamBasic } from './identity_headers.ts'
 import type { openIdentityJwts } from './identity_jwt.ts'
-import { findByEveryReading } from './readings.ts'
+import { goesUp } from './readings.ts'
 import type { ForwardServer, Original } from './servers/server.ts'
-import { outpostPath } from './sign_in.ts'
+import { startUrl } from './sign_in.ts'
 
 export interface ForwardDeps extends DecisionDeps {
   guard: () => Guard
@@ -36,7 +36,9 @@ export const answerForward = (
   const host = original && parseHost(original.host, original.scheme)
   if (!original || !target || host === undefined)
     return deps.answers.refuse({ request, response }, 400, 'the proxy does not say which request it asks about')
-  const application = findByEveryReading(deps.guard(), host, target.path)
+  // The proxy in front may have gone up already, and ask about another place than the one that it will let through to.
+  if (goesUp(target.path)) return deps.answers.refuse({ request, response }, 403, 'a path may not go up')
+  const application = deps.guard().find(host, target.path)
   if (!application || application.mode === 'proxy')
     return deps.answers.refuse({ request, response }, 403, 'no application of this outpost stands at that address')
   // The application's own address says whether it is https: a proxy behind another one may not know.
@@ -71,7 +73,7 @@ const answer = (
   if (decision.kind === 'refused') return refuse(exchange, 403, decision.reason, { application, method: original.method })
   if (decision.kind === 'sign_in') {
     if (!isPage(original.method, request)) return refuse(exchange, 401, 'sign in first')
-    const location = `${application.origin}${outpostPath}/start?rd=${encodeURIComponent(`${application.origin}${original.target}`)}`
+    const location = startUrl(application, original.target)
     if (server.redirects) return redirect(exchange, location)
     response.setHeader('location', location)
     return refuse(exchange, 401, 'sign in first')

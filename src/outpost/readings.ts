@@ -1,47 +1,33 @@
 /**
- * A proxy sends a request on by its own reading of the path: it may decode it, take two slashes for one, resolve what goes up. Where several
- * applications share a host, each such reading must lead to the same one, or a request would be judged by the rule of one and answered by another.
+ * A proxy sends a request on by its own reading of the path, and an application reads it once more: they may decode it, take two slashes for one,
+ * leave parameters out, overlook the case, resolve what goes up. Where several applications share a host, each such reading must lead to the same
+ * one, or a request would be judged by the rule of one and answered by another.
  */
-import type { GuardedApplication } from './core.ts'
-import type { Guard } from './guard.ts'
 
-/** The path as it is first. Undefined: it can't be decoded. */
-export const readingsOf = (path: string): readonly string[] | undefined => {
-  if (!/%|\/\/|\/\.|\\|;/.test(path)) return [path]
-  const decoded = decode(path)
-  if (decoded === undefined) return undefined
-  let readings = [path, decoded]
-  for (const read of [(text: string) => text.replaceAll('\\', '/'), withoutParameters, merged, resolved, merged])
-    readings = [...new Set([...readings, ...readings.map(read)])]
-  return readings
+/** How often a path is decoded on its way, beginning with not at all. */
+const levels = 3
+
+/** Whether there is only one way to read a path. */
+export const isUnambiguous = (path: string): boolean => /^(?:\/[a-z0-9._~-]*[a-z0-9_~-])*\/?$/.test(path)
+
+/** By how often it was decoded; each without what servers overlook. */
+export const readingsOf = (path: string): string[] => {
+  const found: string[] = []
+  for (let text = path; found.length < levels; text = decoded(text)) found.push(tidy(text))
+  return found
 }
 
-const decode = (path: string): string | undefined => {
-  try {
-    return decodeURIComponent(path)
-  } catch {
-    return undefined
-  }
-}
+/** Byte by byte: what is no UTF-8 is read by someone all the same. */
+const decoded = (path: string): string =>
+  path.replace(/%([0-9a-f]{2})/gi, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
 
-const withoutParameters = (path: string): string => path.replace(/;[^/]*/g, '')
+const tidy = (path: string): string =>
+  path
+    .replaceAll('\\', '/')
+    .replace(/;[^/]*/g, '')
+    .replace(/\/{2,}/g, '/')
+    .toLowerCase()
 
-const merged = (path: string): string => path.replace(/\/{2,}/g, '/')
-
-const resolved = (path: string): string => {
-  const kept: string[] = []
-  const segments = path.split('/').slice(1)
-  for (const [index, segment] of segments.entries()) {
-    if (segment === '..') kept.pop()
-    else if (segment !== '.') kept.push(segment)
-    if ((segment === '..' || segment === '.') && index === segments.length - 1) kept.push('')
-  }
-  return `/${kept.join('/')}`
-}
-
-/** Undefined where none stands there, and where it depends on the reading. */
-export const findByEveryReading = (guard: Guard, host: string, path: string): GuardedApplication | undefined => {
-  const readings = readingsOf(path)
-  const found = guard.find(host, path)
-  return readings?.every((reading) => guard.find(host, reading) === found) ? found : undefined
-}
+/** Whether some server would leave the path's own folder at a dot segment. Browsers send none. */
+export const goesUp = (path: string): boolean =>
+  !isUnambiguous(path) && readingsOf(path).some((reading) => reading.split('/').some((segment) => segment === '.' || segment === '..'))

@@ -80,17 +80,23 @@ const envoy: Proxy = async (port, { method, host, path, headers }) => {
 }
 
 const ingressNginx: Proxy = async (port, { method, host, path, headers }) => {
-  const [document] = parseAllDocuments(blocksOf('outposts/kubernetes', 'yaml')[0] ?? '')
+  const documents = parseAllDocuments(blocksOf('outposts/kubernetes', 'yaml')[0] ?? '')
+  const [document] = documents
   if (!document) throw new Error('the guide has no Ingress')
   const { annotations } = document.toJS().metadata
   const annotation = (name: string): string => annotations[`nginx.ingress.kubernetes.io/${name}`]
   // nginx drops names with underscores and dots.
   const sent = Object.fromEntries(Object.entries(lowered(headers)).filter(([name]) => /^[a-z0-9-]+$/.test(name)))
   const address = new URL(annotation('auth-url'))
+  const added = documents
+    .map((each) => each.toJS())
+    .find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === annotation('auth-proxy-set-headers'))?.data
+  assert.deepEqual(added, { 'X-Original-Host': '$host' })
   const answer = await ask(port, address.host, address.pathname, {
     headers: {
       ...sent,
       'X-Original-URL': `http://${host}${path}`,
+      'X-Original-Host': new URL(`http://${host}`).hostname,
       'X-Original-Method': method,
       'X-Sent-From': 'nginx-ingress-controller',
       'X-Auth-Request-Redirect': path,

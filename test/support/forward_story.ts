@@ -8,6 +8,7 @@ import { type FrontProxy, type RunningProxy, startFrontProxy } from './front_pro
 import { type Asking, ask, startUpstream, type Told, type Upstream } from './guarded.ts'
 import { needs } from './needs.ts'
 import { freePort } from './postgres.ts'
+import { lines, raw, statuses } from './raw.ts'
 import { type Signet, startSignet, until } from './signet.ts'
 
 const password = 'correct horse battery'
@@ -182,6 +183,26 @@ ${access}
       }
       for (const path of ['/health/../page', '/health/%2e%2e/page', '//health', '/health/', '/health;x', '/health%2f..%2fpage'])
         assert.notEqual((await send('wiki', path, { headers: { accept: 'application/json' } })).status, 200, path)
+    })
+
+    it('can not be reached by a request that names two hosts', async () => {
+      assert.equal((await send('one', '/health')).status, 200)
+      for (const [target, named] of [
+        [at('two', '/health'), host('one')],
+        [at('two', '/health'), `${host('one')}\r\nHost: ${host('two')}`],
+        [at('two', '/health'), `${host('two')}\r\nHost: ${host('one')}`],
+        ['/health', `${host('two')}\r\nHost: ${host('one')}`],
+        ['/health', `${host('one')}\r\nHost: ${host('two')}`],
+      ] as const) {
+        const answer = await raw(
+          proxy.port,
+          lines(`GET ${target} HTTP/1.1`, `Host: ${named}`, 'Accept: application/json', 'Connection: close'),
+        )
+        assert.ok(
+          statuses(answer).every((status) => status >= 400),
+          `${target} ${named}: ${answer}`,
+        )
+      }
     })
 
     it('tell a script 401, and a person on the way to them a redirect', async () => {

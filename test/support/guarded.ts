@@ -23,7 +23,8 @@ export interface Upstream {
 /** An application that knows nothing of sign-in: it answers what it was asked, as JSON, unless `handle` answers otherwise. */
 export const startUpstream = async (handle?: (request: IncomingMessage, response: ServerResponse) => boolean): Promise<Upstream> => {
   let last: Told | undefined
-  const server = createServer((asked, response) => {
+  // It is told of many groups.
+  const server = createServer({ maxHeaderSize: 64 * 1_024 }, (asked, response) => {
     last = { method: asked.method ?? '', url: asked.url ?? '', headers: asked.headers, raw: asked.rawHeaders }
     if (handle?.(asked, response)) return
     asked.resume()
@@ -58,12 +59,15 @@ export interface Asking {
 /** One request to a port of this machine, with whatever Host and path, neither of which anything here makes tidy. */
 export const ask = (port: number, host: string, path: string, { method = 'GET', headers = {}, body }: Asking = {}): Promise<Asked> =>
   new Promise((resolve, reject) => {
-    const out = request({ host: '127.0.0.1', port, method, path, headers: { host, ...headers }, agent: false }, (answer) => {
-      const chunks: Buffer[] = []
-      answer.on('data', (chunk: Buffer) => chunks.push(chunk))
-      answer.on('error', reject)
-      answer.on('end', () => resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body: Buffer.concat(chunks).toString() }))
-    })
+    const out = request(
+      { host: '127.0.0.1', port, method, path, headers: { host, ...headers }, agent: false, maxHeaderSize: 64 * 1_024 },
+      (answer) => {
+        const chunks: Buffer[] = []
+        answer.on('data', (chunk: Buffer) => chunks.push(chunk))
+        answer.on('error', reject)
+        answer.on('end', () => resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body: Buffer.concat(chunks).toString() }))
+      },
+    )
     out.on('error', reject)
     out.end(body)
   })

@@ -1,11 +1,22 @@
-import { type ForwardServer, onlyOr, onlyUrl } from './server.ts'
+import { parseHost } from '../address.ts'
+import { type ForwardServer, only, onlyUrl } from './server.ts'
 
-/** `auth_request`: 401 becomes a redirect by `error_page`, since nginx takes no other answer from here. Ingresses made of it ask the same way. */
+/**
+ * `auth_request`: 401 becomes a redirect by `error_page`, since nginx takes no other answer from here.
+ *
+ * Of a request whose target names another host than its Host header, nginx chooses the server by the target (`$host`), and `$http_host` is the
+ * header: an application could be asked about and another one answer. So both are told, and have to be the same.
+ */
 export const nginx: ForwardServer = {
   redirects: false,
-  original: (headers, _, asked) => {
+  original: (headers, _, method) => {
     const [, scheme, host, target] = /^(https?):\/\/([^/?#\s]+)(\/[^\s]*)$/i.exec(onlyUrl(headers['x-original-url']) ?? '') ?? []
-    const method = onlyOr(headers['x-original-method'], asked)
-    return scheme && host && target && method ? { scheme: scheme.toLowerCase(), host, target, method } : undefined
+    if (!scheme || !host || !target) return undefined
+    const chosen = headers['x-original-host']
+    if (chosen !== undefined && nameOf(only(chosen)) !== nameOf(host)) return undefined
+    return { scheme: scheme.toLowerCase(), host, target, method: only(headers['x-original-method']) ?? method }
   },
 }
+
+/** Without the port. */
+const nameOf = (host: string | undefined): string | undefined => parseHost(host, 'http')?.replace(/:\d+$/, '')
