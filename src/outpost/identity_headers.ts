@@ -9,8 +9,8 @@ export const remoteNames = ['Remote-User', 'Remote-Groups', 'Remote-Email', 'Rem
 const ownPrefix = 'x-signet-'
 const remotes = new Set(remoteNames.map((name) => name.toLowerCase()))
 
-/** Servers take `X_Signet_Username` for `X-Signet-Username`, some take dots for dashes too. */
-const asRead = (name: string): string => name.toLowerCase().replace(/[_.\s]/g, '-')
+/** As gateways to programs read names: everything that is neither a letter nor a digit becomes one and the same character. */
+export const asRead = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g, '-')
 
 /** Whether a header says who someone is, under any name that an application could read as one of ours. */
 export const isIdentityHeader = (name: string): boolean => {
@@ -18,13 +18,20 @@ export const isIdentityHeader = (name: string): boolean => {
   return read.startsWith(ownPrefix) || remotes.has(read)
 }
 
-/** As bytes of UTF-8, which is how applications read them; without what could end a line. */
-export const headerText = (value: string): string =>
+/** What no header can hold becomes white space. */
+const writable = (value: string): string =>
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is to be found.
-  Buffer.from(value.replace(/[\u0000-\u001f\u007f]/g, ' ').toWellFormed(), 'utf8').toString('latin1')
+  value.replace(/[\u0000-\u001f\u007f]/g, ' ').toWellFormed()
 
-/** A list in one header: what would look like two entries is left out, so that nobody gains a group by its name. */
-const list = (values: readonly string[], by: string): string => headerText(values.filter((value) => !value.includes(by)).join(by))
+/** As bytes of UTF-8, which is how applications read them; without what could end a line. */
+export const headerText = (value: string): string => Buffer.from(writable(value), 'utf8').toString('latin1')
+
+/**
+ * A list in one header. What an application could read as another entry, or as two, is left out, so that nobody gains a group by its name: many
+ * cut white space off, and what headers can not hold becomes white space.
+ */
+const list = (values: readonly string[], by: string): string =>
+  headerText(values.filter((value) => value !== '' && value === writable(value).trim() && !value.includes(by)).join(by))
 
 /**
  * Every name is there, empty where there is nothing to say: a proxy that copies them then overwrites whatever came from outside. Caddy puts the

@@ -1,12 +1,14 @@
 /** `X-Signet-Jwt`: who the person is, for applications that check a signature instead of trusting the network. Keys at /outpost.signet/jwks. */
 import { createECDH, createPrivateKey, hash, hkdfSync, type KeyObject, sign } from 'node:crypto'
 import type { GuardedApplication, Person } from './core.ts'
+import { openKept } from './kept.ts'
 import type { Session } from './session.ts'
 
 const lifetimeMs = 5 * 60_000
 /** A token is good for a while after it was made, so one serves many requests. */
 const renewAfterMs = 60_000
 const most = 5_000
+const mostBytes = 16 * 1_024 * 1_024
 
 interface SigningKey {
   key: KeyObject
@@ -41,12 +43,13 @@ export const jwksOf = ({ cookieKey }: Pick<GuardedApplication, 'cookieKey'>) => 
 const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
 
 export const openIdentityJwts = () => {
-  const made = new Map<string, { jwt: string; at: number }>()
+  const made = openKept<{ jwt: string; person: Person; at: number }>({ most, mostBytes })
   return {
     of: (application: GuardedApplication, { session, person }: { session: Session; person: Person }, now: number): string => {
-      const key = `${application.key} ${session.sid} ${person.username} ${person.groups.join(' ')}`
+      const key = `${application.key} ${session.sid}`
       const known = made.get(key)
-      if (known && now - known.at < renewAfterMs) return known.jwt
+      // Whoever has changed is another object.
+      if (known?.person === person && now - known.at < renewAfterMs) return known.jwt
       const { key: privateKey, kid } = signingKeyOf(application.cookieKey)
       const iat = Math.floor(now / 1_000)
       const claims = {
@@ -65,9 +68,7 @@ export const openIdentityJwts = () => {
       }
       const input = `${encode({ alg: 'ES256', typ: 'JWT', kid })}.${encode(claims)}`
       const jwt = `${input}.${sign('sha256', Buffer.from(input), { key: privateKey, dsaEncoding: 'ieee-p1363' }).toString('base64url')}`
-      if (made.size >= most) made.delete(made.keys().next().value as string)
-      made.delete(key)
-      made.set(key, { jwt, at: now })
+      made.set(key, { jwt, person, at: now }, jwt.length * 4)
       return jwt
     },
   }

@@ -57,10 +57,10 @@ export const openPeople = ({ core, log }: { core: Core; log: Log }) => {
     current: (session: Session, now: number): Person | undefined | Promise<Person | undefined> => {
       const seen = latest(session)
       const changed = core.changedAt(session.person.id)
-      if (changed <= seen.at && now - seen.at < goodForMs) return active(seen.person)
+      if (changed < seen.at && now - seen.at < goodForMs) return active(seen.person)
       const asked = ask(session.person.id, now)
       // What has changed is waited for; what has merely become old is not.
-      if (changed <= seen.at) return active(seen.person)
+      if (changed < seen.at) return active(seen.person)
       return Promise.race([asked, patience()]).then(() => active(latest(session).person))
     },
   }

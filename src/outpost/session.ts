@@ -5,6 +5,7 @@
 import { createCipheriv, createDecipheriv, hash, randomBytes } from 'node:crypto'
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import type { GuardedApplication, Person } from './core.ts'
+import { openKept } from './kept.ts'
 
 export interface Session {
   /** The issuer's name of the session that it hangs on. */
@@ -31,7 +32,8 @@ export const sessionMs = 12 * 3_600_000
 
 const chunk = 3_600
 const mostChunks = 6
-const largest = 64 * 1_024
+/** Unpacked. */
+const largest = 96 * 1_024
 const nonceBytes = 12
 const tagBytes = 16
 
@@ -48,10 +50,11 @@ export const seal = (value: unknown, cookieKey: string, purpose: string): string
   return Buffer.concat([nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()]).toString('base64url')
 }
 
-/** Undefined for whatever is not ours, or was sealed for something else. */
+/** Undefined for whatever is not ours, or was sealed for something else; or is too large to have been sealed by us. */
 export const unseal = (sealed: string, cookieKey: string, purpose: string): unknown => {
   const bytes = Buffer.from(sealed, 'base64url')
-  if (bytes.length < nonceBytes + tagBytes) return undefined
+  // One text alone stands for what was sealed: decoding overlooks what is no base64url.
+  if (bytes.length < nonceBytes + tagBytes || bytes.toString('base64url') !== sealed) return undefined
   try {
     const decipher = createDecipheriv('aes-256-gcm', Buffer.from(cookieKey, 'base64url'), bytes.subarray(0, nonceBytes), {
       authTagLength: tagBytes,
@@ -72,16 +75,22 @@ const pathOf = ({ mode, path }: Scope): string => (mode === 'forward_domain' ? '
 
 /** Set-Cookie values. Attributes are left out when all of it would be too long for a browser, groups are not: rules hang on them. */
 export const writeSession = (session: Session, scope: Scope): string[] => {
-  let sealed = seal(session, scope.cookieKey, 'session')
-  if (sealed.length > chunk * mostChunks)
-    sealed = seal({ ...session, person: { ...session.person, attributes: {} } }, scope.cookieKey, 'session')
-  if (sealed.length > chunk * mostChunks) throw new Error('the person has more groups than cookies can carry')
+  const sealed =
+    sealedToFit(session, scope.cookieKey) ?? sealedToFit({ ...session, person: { ...session.person, attributes: {} } }, scope.cookieKey)
+  if (sealed === undefined) throw new Error('the person has more groups than cookies can carry')
   const name = cookieName(scope)
   const parts = Array.from({ length: Math.ceil(sealed.length / chunk) }, (_, index) => sealed.slice(index * chunk, (index + 1) * chunk))
   const age = Math.max(0, Math.floor((session.expiresAt - session.signedInAt) / 1_000))
   const lines = parts.map((value, index) => `${nameOf(name, index)}=${value}; Path=${pathOf(scope)}; Max-Age=${age}${attributes(scope)}`)
   // What is left of a longer one would be read as the end of this one.
   return parts.length < mostChunks ? [...lines, clear(nameOf(name, parts.length), scope)] : lines
+}
+
+/** Undefined for what would be too long, or could not be read again: whoever is sent such a cookie is sent to sign in for ever. */
+const sealedToFit = (session: Session, cookieKey: string): string | undefined => {
+  if (Buffer.byteLength(JSON.stringify(session)) > largest) return undefined
+  const sealed = seal(session, cookieKey, 'session')
+  return sealed.length > chunk * mostChunks ? undefined : sealed
 }
 
 const nameOf = (name: string, index: number): string => (index === 0 ? name : `${name}.${index}`)
@@ -103,9 +112,12 @@ export const cookiesNamed = (header: string | undefined, name: string): string[]
   return found
 }
 
+/** A sign-in unpacked and its sealed text, about, for each character of that text. */
+const bytesPerCharacter = 6
+
 /** Sessions opened lately, so that a page with a hundred pictures opens one once. */
-export const openSessions = (most = 5_000) => {
-  const known = new Map<string, Session>()
+export const openSessions = ({ most = 5_000, mostBytes = 32 * 1_024 * 1_024 } = {}) => {
+  const known = openKept<Session>({ most, mostBytes })
 
   const open = (sealed: string, cookieKey: string): Session | undefined => {
     const key = `${cookieKey} ${sealed}`
@@ -113,9 +125,7 @@ export const openSessions = (most = 5_000) => {
     if (seen) return seen
     // Sealed by us, so of this shape.
     const session = unseal(sealed, cookieKey, 'session') as Session | undefined
-    if (!session) return undefined
-    if (known.size >= most) known.delete(known.keys().next().value as string)
-    known.set(key, session)
+    if (session) known.set(key, session, sealed.length * bytesPerCharacter)
     return session
   }
 

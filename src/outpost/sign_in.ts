@@ -24,19 +24,28 @@ interface Try {
 }
 
 const tryMs = 15 * 60_000
+/** What browsers keep of one cookie, its name and attributes included. */
+const longestCookie = 4_000
+/** So many that were begun and not finished: a browser that opens many pages at once must not send more than is taken. */
+const mostTries = 4
+/** Longer addresses are not gone back to: they would have to fit into another one, and into a cookie. */
+const longestDestination = 3_000
 export const outpostPath = '/outpost.signet'
 
-const tryCookie = (state: string) => `signet_outpost_try_${hash('sha256', state, 'hex').slice(0, 12)}`
+const tryPrefix = 'signet_outpost_try_'
+const tryCookie = (state: string) => `${tryPrefix}${hash('sha256', state, 'hex').slice(0, 12)}`
 const tryAttributes = ({ origin }: GuardedApplication) =>
   `Path=${outpostPath}; HttpOnly; SameSite=Lax${origin.startsWith('https:') ? '; Secure' : ''}`
+
+const safeHome = ({ origin, path }: GuardedApplication): string => `${origin}${path}/`
 
 /**
  * Where a person may be sent after their sign-in: to the application, or to another one that shares its sign-in. Anything else, and anything
  * that browsers read otherwise than we do, becomes the application's own address.
  */
 export const safeDestination = (rd: string | undefined, application: GuardedApplication, guard: Guard): string => {
-  const home = `${application.origin}${application.path}/`
-  if (rd === undefined || rd.length > 4_000 || !/^[!-~]+$/.test(rd) || /[\\<>"^`{|}]/.test(rd)) return home
+  const home = safeHome(application)
+  if (rd === undefined || rd.length > longestDestination || !/^[!-~]+$/.test(rd) || rd.includes('\\')) return home
   const text = rd.startsWith('/') && !rd.startsWith('//') ? `${application.origin}${rd}` : rd
   if (!/^https?:\/\/[^/]/i.test(text) || !URL.canParse(text)) return home
   const url = new URL(text)
@@ -51,6 +60,12 @@ export const safeDestination = (rd: string | undefined, application: GuardedAppl
     found.cookieKey === application.cookieKey &&
     isUnder(url.hostname, application.cookieDomain ?? '')
   return isSame || isShared ? url.href : home
+}
+
+/** Where a browser begins to sign in, to come back to an address of the application afterwards. */
+export const startUrl = ({ origin }: Pick<GuardedApplication, 'origin'>, target: string): string => {
+  const rd = `${origin}${target}`
+  return `${origin}${outpostPath}/start${rd.length > longestDestination ? '' : `?rd=${encodeURIComponent(rd)}`}`
 }
 
 export const openSignIn = ({ core }: { core: Core }) => {
@@ -93,8 +108,12 @@ export const openSignIn = ({ core }: { core: Core }) => {
   }
 
   return {
-    /** Address of the AuthServer to go to, and the cookie of this try. */
-    begin: async (application: GuardedApplication, rd: string, now: number): Promise<{ location: string; setCookie: string }> => {
+    /** Address of the AuthServer to go to, the cookie of this try, and those of older ones taken back where there are too many. */
+    begin: async (
+      application: GuardedApplication,
+      { rd, cookies }: { rd: string; cookies: string | undefined },
+      now: number,
+    ): Promise<{ location: string; setCookies: string[] }> => {
       const { buildAuthorizationUrl, buildAuthorizationUrlWithPAR, calculatePKCECodeChallenge } = await library()
       const client = await clientOf(application)
       const verifier = randomToken()
@@ -110,9 +129,18 @@ export const openSignIn = ({ core }: { core: Core }) => {
       }
       const url = application.pushed ? await buildAuthorizationUrlWithPAR(client, parameters) : buildAuthorizationUrl(client, parameters)
       const kept: Try = { application: application.key, state, nonce, verifier, rd, expiresAt: now + tryMs }
+      const home = safeHome(application)
+      const sealedFor = (destination: string) => seal({ ...kept, rd: destination }, application.cookieKey, 'try')
+      const sealed = sealedFor(rd)
+      const value = sealed.length > longestCookie - 200 ? sealedFor(home) : sealed
       return {
         location: url.href,
-        setCookie: `${tryCookie(state)}=${seal(kept, application.cookieKey, 'try')}; Max-Age=${tryMs / 1_000}; ${tryAttributes(application)}`,
+        setCookies: [
+          `${tryCookie(state)}=${value}; Max-Age=${tryMs / 1_000}; ${tryAttributes(application)}`,
+          ...triesIn(cookies)
+            .slice(0, 1 - mostTries)
+            .map((name) => `${name}=; Max-Age=0; ${tryAttributes(application)}`),
+        ],
       }
     },
 
@@ -183,6 +211,13 @@ export const openSignIn = ({ core }: { core: Core }) => {
     },
   }
 }
+
+/** Browsers send the oldest first (RFC 6265 section 5.4). */
+const triesIn = (cookies = ''): string[] =>
+  cookies
+    .split(';')
+    .map((pair) => pair.split('=', 1)[0]?.trim() ?? '')
+    .filter((name) => name.startsWith(tryPrefix) && /^[0-9a-f]{12}$/.test(name.slice(tryPrefix.length)))
 
 export type SignIn = ReturnType<typeof openSignIn>
 

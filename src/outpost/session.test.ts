@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { GuardedApplication, Person } from './core.ts'
+import { clearSession, cookieName, cookiesNamed, openSessions, type Session, seal, unseal, writeSession } from './session.ts'
+
+const key = Buffer.alloc(32, 1).toString('base64url')
+const scope = {
+  cookieKey: key,
+  cookieDomain: undefined,
+  origin: 'https://wiki.example',
+  path: '',
+  mode: 'proxy',
+  issuer: { url: 'https://id.example', displayName: 'Id' },
+} as unknown as GuardedApplication
+const now = 1_000_000
+const person: Person = { id: 'u1', username: 'anna', email: '', name: '', active: true, groups: [], attributes: {} }
+const session: Session = {
+  sid: 's1',
+  issuer: 'https://id.example',
+  person,
+  acr: '1fa',
+  amr: [],
+  vouchedFor: 'c',
+  signedInAt: now,
+  expiresAt: now + 1_000,
+  entitlements: [],
+}
+const noise = (length: number): string =>
+  Array.from({ length }, (_, index) => ((index * 2_654_435_761) % 4_294_967_296).toString(36)).join('')
+const header = (lines: string[]): string =>
+  lines
+    .map((line) => line.split(';', 1)[0] as string)
+    .filter((pair) => !pair.endsWith('='))
+    .join('; ')
+
+test('a sign-in is read back until it expires, by the same key and issuer', () => {
+  const cookies = header(writeSession(session, scope))
+  const read = (over: object, at = now) => openSessions().read(cookies, { ...scope, ...over }, at)
+  assert.deepEqual(read({}), session)
+  assert.equal(read({}, now + 1_000), undefined)
+  assert.equal(read({ issuer: { url: 'https://other.example' } }), undefined)
+  assert.equal(read({ cookieKey: Buffer.alloc(32, 2).toString('base64url') }), undefined)
+  assert.equal(openSessions().read(undefined, scope, now), undefined)
+})
+
+test('what was sealed opens for its purpose alone, and only as it was written', () => {
+  const sealed = seal({ a: 1 }, key, 'session')
+  assert.deepEqual(unseal(sealed, key, 'session'), { a: 1 })
+  assert.equal(unseal(sealed, key, 'try'), undefined)
+  for (let index = 0; index < sealed.length; index++) {
+    const changed = `${sealed.slice(0, index)}${sealed[index] === 'x' ? 'y' : 'x'}${sealed.slice(index + 1)}`
+    assert.equal(unseal(changed, key, 'session'), undefined, `letter ${index}`)
+    assert.equal(unseal(sealed.slice(0, index), key, 'session'), undefined, `cut at ${index}`)
+  }
+  for (const more of ['A', 'AAAA', '=', '==', '!', ' ', '\n', '.', sealed])
+    assert.equal(unseal(sealed + more, key, 'session'), undefined, more)
+  // What is the same bytes by another alphabet or with other last bits is another text.
+  assert.equal(unseal(sealed.replaceAll('-', '+').replaceAll('_', '/'), key, 'session') === undefined, /[-_]/.test(sealed))
+})
+
+test('a long sign-in is cut, put together again in its order alone, and its last part cleared', () => {
+  const long = { ...session, person: { ...person, groups: [noise(1_500)] } }
+  const lines = writeSession(long, scope)
+  const pairs = header(lines).split('; ')
+  assert.ok(pairs.length > 1)
+  assert.match(lines.at(-1) ?? '', /=; .*Max-Age=0/)
+  assert.deepEqual(openSessions().read(pairs.join('; '), scope, now), long)
+  assert.deepEqual(openSessions().read(pairs.toReversed().join('; '), scope, now), long)
+  const [first = '', second = ''] = pairs
+  const value = (pair: string) => pair.slice(pair.indexOf('=') + 1)
+  const name = cookieName(scope)
+  for (const cookies of [
+    first,
+    second,
+    `${name}=${value(second)}; ${name}.1=${value(first)}`,
+    `${name}=${value(first)}; ${name}.1=${value(first)}`,
+    `${pairs.join('; ')}x`,
+    `${name}=${value(first)}x; ${pairs.slice(1).join('; ')}`,
+  ])
+    assert.equal(openSessions().read(cookies, scope, now), undefined, cookies.slice(0, 60))
+})
+
+test('attributes are left out before groups are, and what could not be read again is not written', () => {
+  const attributes = { note: noise(5_000) }
+  const groups = ['a', 'b']
+  const kept = openSessions().read(header(writeSession({ ...session, person: { ...person, groups, attributes } }, scope)), scope, now)
+  assert.deepEqual(kept?.person.groups, groups)
+  assert.deepEqual(kept?.person.attributes, {})
+  assert.throws(() => writeSession({ ...session, person: { ...person, groups: [noise(5_000)] } }, scope), /more groups than cookies/)
+  // Packed it would fit, unpacked it is too large to be opened.
+  assert.throws(() => writeSession({ ...session, person: { ...person, groups: ['x'.repeat(200_000)] } }, scope), /more groups than cookies/)
+})
+
+test('cookies are for the application alone, or for its domain', () => {
+  const [own = ''] = writeSession(session, scope)
+  assert.match(own, /; Path=\/; Max-Age=1; HttpOnly; SameSite=Lax; Secure$/)
+  const [below = ''] = writeSession(session, { ...scope, path: '/wiki' })
+  assert.match(below, /; Path=\/wiki;/)
+  const shared = { ...scope, mode: 'forward_domain', path: '/wiki', cookieDomain: 'example.com', origin: 'http://a.example.com' } as const
+  const [domain = ''] = writeSession(session, shared)
+  assert.match(domain, /; Path=\/; Max-Age=1; Domain=example\.com; HttpOnly; SameSite=Lax$/)
+  for (const line of clearSession(shared)) assert.match(line, /=; Path=\/; Max-Age=0; Domain=example\.com;/)
+})
+
+test('cookies of one name are found whatever stands around them, and only so many', () => {
+  assert.deepEqual(cookiesNamed('a=1; b=2;a=3 ; aa=4; =5; a', 'a'), ['1', '3'])
+  assert.deepEqual(cookiesNamed(undefined, 'a'), [])
+  assert.equal(cookiesNamed('a=1; '.repeat(1_000), 'a').length, 5)
+})
