@@ -6,7 +6,7 @@ import type { Log } from '#/lib/log.ts'
 import { parseTarget } from './address.ts'
 import { isPage, openAnswers, type Pages } from './answers.ts'
 import type { Core, GuardedApplication } from './core.ts'
-import { type Decision, decide } from './decision.ts'
+import { type Decision, decide, type Question } from './decision.ts'
 import { answerForward } from './forward.ts'
 import { type Guard, isBelow, openGuard } from './guard.ts'
 import { identityHeaders, upstreamBasic } from './identity_headers.ts'
@@ -14,9 +14,11 @@ import { jwksOf, openIdentityJwts } from './identity_jwt.ts'
 import { openMachines } from './machines.ts'
 import { openPeople } from './people.ts'
 import { openProxy } from './proxy.ts'
+import { goesUp } from './readings.ts'
 import { servers } from './servers/index.ts'
 import { clearSession, cookieName, cookiesNamed, openSessions, writeSession } from './session.ts'
-import { openSignIn, outpostPath, safeDestination } from './sign_in.ts'
+import { openSignIn, outpostPath, safeDestination, startUrl } from './sign_in.ts'
+import { openStaying } from './staying.ts'
 
 export interface OutpostDeps {
   core: Core
@@ -31,7 +33,6 @@ export interface Outpost {
   close(): Promise<void>
 }
 
-const endedLookMs = 1_000
 /** What the AuthServer says back when a person comes from signing out there. */
 const signedOut = 'signed_out'
 
@@ -55,12 +56,7 @@ export const openOutpost = ({ core, log, clock, pages, version }: OutpostDeps): 
   const signIn = openSignIn({ core })
   const proxy = openProxy({ log })
 
-  /** Connections that stay, each with what it hangs on. */
-  const staying = new Map<() => void, { issuer: string; sid: string }>()
-  const looking = setInterval(() => {
-    for (const [end, { issuer, sid }] of staying) if (core.hasEnded(issuer, sid)) end()
-  }, endedLookMs)
-  looking.unref()
+  const staying = openStaying({ core, clock, judge: (question) => decide(deps, question), guard: () => guard })
 
   const own: Record<string, (exchange: Exchange, query: string) => Answered> = {
     // Where the pages here lead on to.
@@ -92,8 +88,9 @@ export const openOutpost = ({ core, log, clock, pages, version }: OutpostDeps): 
       if (!application) return refuse(exchange, 404, 'no application stands here')
       if (application.problem !== undefined)
         return refuse(exchange, 403, 'the application is closed: its settings are wrong', { application })
-      const { location, setCookie } = await signIn.begin(application, safeDestination(rd, application, guard), clock().getTime())
-      redirect(exchange, location, [setCookie])
+      const destination = { rd: safeDestination(rd, application, guard), cookies: exchange.request.headers.cookie }
+      const { location, setCookies } = await signIn.begin(application, destination, clock().getTime())
+      redirect(exchange, location, setCookies)
     },
 
     callback: async (exchange, query) => {
@@ -123,7 +120,10 @@ export const openOutpost = ({ core, log, clock, pages, version }: OutpostDeps): 
       }
       try {
         const finished = await signIn.finish(application, found, query, now)
-        if (!finished) return refuse(exchange, 403, 'this account can not be used', { application })
+        if (!finished) {
+          exchange.response.setHeader('set-cookie', forget)
+          return refuse(exchange, 403, 'this account can not be used', { application })
+        }
         redirect(exchange, found.rd, [forget, hint(application, finished.idToken), ...writeSession(finished.session, application)])
       } catch (error) {
         log.warn(
@@ -139,7 +139,10 @@ export const openOutpost = ({ core, log, clock, pages, version }: OutpostDeps): 
       const applications = core.applications().filter(({ host }) => host === exchange.host)
       const { cookie } = exchange.request.headers
       const now = clock().getTime()
-      const signedIn = applications.find((application) => deps.sessions.read(cookie, application, now))
+      // The cookie of an application with a path of its own is not sent here, but the hint is.
+      const signedIn =
+        applications.find((application) => deps.sessions.read(cookie, application, now)) ??
+        applications.find((application) => cookiesNamed(cookie, hintName(application)).length > 0)
       const application = signedIn ?? applications.at(0)
       if (!application) return refuse(exchange, 404, 'no application stands here')
       if (!signedIn && new URLSearchParams(query).get('state') === signedOut)
@@ -155,53 +158,43 @@ export const openOutpost = ({ core, log, clock, pages, version }: OutpostDeps): 
     const { request, host, caller } = exchange
     const application = guard.find(host, target.path)
     if (application?.mode !== 'proxy') return refuse(exchange, 404, 'nothing stands at this address')
-    if (/(?:^|\/)(?:\.|%2e){1,2}(?:\/|$)/i.test(target.path)) return refuse(exchange, 400, 'a path may not go up')
+    if (goesUp(target.path)) return refuse(exchange, 400, 'a path may not go up')
+    // Its answer is the request, with what only the application is told.
+    if (request.method === 'TRACE') return refuse(exchange, 405, 'TRACE is not handed on')
     const now = clock().getTime()
-    const decision = decide(deps, {
+    const question: Question = {
       application,
       address: { host, ...target },
       cookies: request.headers.cookie,
       authorization: request.headers.authorization,
       network: caller.network,
       now,
-    })
-    const follow = (made: Decision) => letThrough(exchange, { application, target, decision: made, now })
+    }
+    const decision = decide(deps, question)
+    const follow = (made: Decision) => letThrough(exchange, question, made)
     return decision instanceof Promise ? decision.then(follow) : follow(decision)
   }
 
-  const letThrough = (
-    exchange: Exchange,
-    {
-      application,
-      target,
-      decision,
-      now,
-    }: { application: GuardedApplication; target: { path: string; query: string }; decision: Decision; now: number },
-  ): undefined => {
-    const { request, response, host, caller } = exchange
+  const letThrough = (exchange: Exchange, question: Question, decision: Decision): undefined => {
+    const { request, response, caller } = exchange
+    const { application, address, now } = question
     if (decision.kind === 'refused') return refuse(exchange, 403, decision.reason, { application })
     if (decision.kind === 'sign_in') {
       if (!isPage(request.method ?? 'GET', request) || getUpgrade(request)) return refuse(exchange, 401, 'sign in first')
-      return redirect(
-        exchange,
-        `${application.origin}${outpostPath}/start?rd=${encodeURIComponent(`${application.origin}${target.path}${target.query}`)}`,
-      )
+      return redirect(exchange, startUrl(application, `${address.path}${address.query}`))
     }
     const signedIn = decision.kind === 'allowed' ? decision : decision.signedIn
     const identity = signedIn ? identityHeaders(application, signedIn) : {}
     if (signedIn && application.headers.jwt) identity['X-Signet-Jwt'] = deps.jwts.of(application, signedIn, now)
     proxy.pass(request, response, {
       application,
-      address: { host, ...target },
+      address,
       caller,
       identity,
       // A token that was meant for us is not the application's to see.
       authorization:
         (signedIn && upstreamBasic(application, signedIn.person)) ?? (decision.kind === 'allowed' && decision.byToken ? '' : undefined),
-      staying: (end) => {
-        if (signedIn) staying.set(end, { issuer: signedIn.session.issuer, sid: signedIn.session.sid })
-        return () => staying.delete(end)
-      },
+      staying: (end) => (signedIn ? staying.hold({ question, session: signedIn.session }, end) : () => {}),
     })
   }
 
@@ -248,8 +241,7 @@ export const openOutpost = ({ core, log, clock, pages, version }: OutpostDeps): 
       }
     },
     close: async () => {
-      clearInterval(looking)
-      for (const end of [...staying.keys()]) end()
+      staying.close()
       proxy.close()
     },
   }

@@ -1,14 +1,18 @@
 /**
- * Mode proxy: requests go through the outpost, streamed both ways, so that a large one takes no more memory than a small one. A web socket is a
- * request whose connection stays.
+ * Mode proxy: requests go through the outpost, streamed both ways, so that a large one takes no more memory than a small one. Nothing that an
+ * application answers, or fails to, may do harm to others: whatever is wrong with an answer becomes 502, or a broken answer where half of it is
+ * out already.
  */
-import { type ClientRequest, Agent as HttpAgent, type IncomingMessage, request as requestHttp, type ServerResponse } from 'node:http'
-import { Agent as HttpsAgent, request as requestHttps } from 'node:https'
+import { type ClientRequest, type IncomingMessage, request as requestHttp, type ServerResponse, STATUS_CODES } from 'node:http'
+import { request as requestHttps } from 'node:https'
 import type { Socket } from 'node:net'
+import { boundBody, hasBody, liftBodyBound } from '#/lib/body_bound.ts'
 import { type GuardedCaller, getUpgrade } from '#/lib/http.ts'
 import type { Log } from '#/lib/log.ts'
 import type { Address } from './address.ts'
 import type { GuardedApplication } from './core.ts'
+import { isWebSocket, join } from './join.ts'
+import { openUpstreamAgents } from './upstream_agents.ts'
 import { requestHeaders, responseHeaders } from './upstream_headers.ts'
 
 export interface Passing {
@@ -17,202 +21,183 @@ export interface Passing {
   caller: GuardedCaller
   identity: Record<string, string>
   authorization: string | undefined
-  /** Called with how to end a connection that stays, and how to forget it. */
+  /** Called with how to end what goes on, and how to forget it. */
   staying: (end: () => void) => () => void
 }
 
-const connectionsPerApplication = 256
+/** How long a body that nobody reads any more may go on, so that the browser reads the answer before its connection ends. */
+const lingerMs = 5_000
+
+/** A failure that is the application's. */
+class UpstreamFailure extends Error {
+  readonly status: 502 | 504
+  constructor(status: 502 | 504, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.status = status
+  }
+}
 
 export const openProxy = ({ log }: { log: Log }) => {
-  const agents = new Map<string, HttpAgent | HttpsAgent>()
-
-  /** Connections are kept by what they depend on, so that a change of settings takes new ones. */
-  const agentOf = ({ key, upstreamUrl, upstream: { tls } }: GuardedApplication): HttpAgent | HttpsAgent => {
-    const id = JSON.stringify([key, upstreamUrl, tls])
-    let agent = agents.get(id)
-    if (!agent) {
-      for (const [other, old] of agents)
-        if (other.startsWith(`${JSON.stringify([key]).slice(0, -1)},`)) {
-          agents.delete(other)
-          old.destroy()
-        }
-      const options = { keepAlive: true, maxSockets: connectionsPerApplication, maxFreeSockets: 32 }
-      agent = upstreamUrl?.startsWith('https:')
-        ? new HttpsAgent({
-            ...options,
-            rejectUnauthorized: tls?.insecureSkipVerify !== true,
-            ...(tls?.ca === undefined ? {} : { ca: tls.ca }),
-            ...(tls?.serverName === undefined ? {} : { servername: tls.serverName }),
-          })
-        : new HttpAgent(options)
-      agents.set(id, agent)
-    }
-    return agent
-  }
+  const agents = openUpstreamAgents()
 
   const pass = (request: IncomingMessage, response: ServerResponse, passing: Passing): void => {
-    const { application, address, caller } = passing
-    const { connectMs, responseMs, idleMs, hostHeader } = application.upstream
-    const upstreamUrl = new URL(application.upstreamUrl ?? '')
-    const base = upstreamUrl.pathname.replace(/\/$/, '')
-    const path = `${base}${address.path.slice(application.path.length)}` || '/'
+    const { application } = passing
+    const { connectMs, responseMs, idleMs } = application.upstream
     const upgrade = getUpgrade(request)
-    const headers = requestHeaders(request, application, hostHeader === 'upstream' ? upstreamUrl.host : new URL(application.origin).host, {
-      network: caller.network,
-      requestId: caller.requestId,
-      identity: passing.identity,
-      authorization: passing.authorization,
-    })
-    if (upgrade) headers.push('Connection', 'Upgrade', 'Upgrade', String(request.headers.upgrade))
-    const hasBody = request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0
-    const send = upstreamUrl.protocol === 'https:' ? requestHttps : requestHttp
-    const out: ClientRequest = send({
-      agent: agentOf(application),
-      protocol: upstreamUrl.protocol,
-      host: upstreamUrl.hostname.replace(/^\[|\]$/g, ''),
-      port: upstreamUrl.port || (upstreamUrl.protocol === 'https:' ? 443 : 80),
-      method: request.method ?? 'GET',
-      path: `${path}${address.query}`,
-      headers: hasBody && request.headers['transfer-encoding'] !== undefined ? [...headers, 'Transfer-Encoding', 'chunked'] : headers,
-      setHost: false,
-    })
-
-    let failure: { status: 502 | 504; text: string } | undefined
+    const withBody = hasBody(request)
+    const options = upstreamRequest(request, passing)
+    const isTls = options.protocol === 'https:'
+    const send = isTls ? requestHttps : requestHttp
+    let out: ClientRequest
     let waiting: NodeJS.Timeout | undefined
+    let isOver = false
+    liftBodyBound(request)
+
+    const fail = (failure: UpstreamFailure) => {
+      if (isOver) return
+      isOver = true
+      clearTimeout(waiting)
+      forget()
+      out.destroy()
+      const { cause } = failure as { cause?: Error & { code?: string } }
+      log.warn(
+        { event: 'outpost.upstream.failed', application: application.key, error: cause?.code ?? cause?.message ?? failure.message },
+        failure.message,
+      )
+      stopReading(request, out)
+      // Half an answer must not look like a whole one.
+      if (response.headersSent) breakOff(request, response)
+      else answerFailure(response, failure)
+    }
+
     const within = (ms: number, text: string) => {
       clearTimeout(waiting)
-      waiting = setTimeout(() => {
-        failure = { status: 504, text }
-        out.destroy(new Error(text))
-      }, ms)
+      waiting = setTimeout(() => fail(new UpstreamFailure(504, text)), ms)
     }
-    within(connectMs, 'the application does not take the connection')
-    out.on('socket', (socket) => {
-      const connected = () => within(idleMs, 'nothing more came')
-      if (socket.connecting) socket.once(upstreamUrl.protocol === 'https:' ? 'secureConnect' : 'connect', connected)
-      else connected()
-    })
-    // An answer is only waited for when all of the question is there.
-    out.once('finish', () => {
-      if (!response.headersSent) within(responseMs, 'the application does not answer')
-    })
+    const forget = passing.staying(() => fail(new UpstreamFailure(502, 'the sign-in ended')))
 
-    const fail = (error: Error & { code?: string }) => {
-      clearTimeout(waiting)
-      if (response.destroyed || response.writableEnded) return
-      const { status, text } = failure ?? { status: 502, text: 'the application can not be reached' }
-      log.warn({ event: 'outpost.upstream.failed', application: application.key, error: error.code ?? error.message }, text)
-      if (response.headersSent) {
-        // Half an answer must not look like a whole one.
-        response.destroy()
-        return
-      }
-      const body = `${text}\n`
-      response.writeHead(status, {
-        'content-type': 'text/plain; charset=utf-8',
-        'content-length': Buffer.byteLength(body),
-        'cache-control': 'no-store',
-        connection: 'close',
+    const attempt = (isAgain: boolean): void => {
+      let isAnswered = false
+      out = send({ ...options, agent: agents.of(application) })
+      within(connectMs, 'the application does not take the connection')
+      out.once('socket', (socket) => {
+        let isSent = false
+        const connected = () => within(isSent ? responseMs : idleMs, 'the application does not answer')
+        // An answer is only waited for when all of the question is there.
+        out.once('finish', () => {
+          isSent = true
+          if (!isAnswered && !socket.connecting) connected()
+        })
+        if (socket.connecting) socket.once(isTls ? 'secureConnect' : 'connect', connected)
+        else connected()
       })
-      response.end(body)
-      request.unpipe(out)
-      request.resume()
+      out.on('error', (cause: Error & { code?: string }) => {
+        // It closed a connection that was kept, while this request was on its way: it never saw it.
+        const isUnseen = out.reusedSocket && !isAnswered && !withBody && (cause.code === 'ECONNRESET' || cause.code === 'EPIPE')
+        if (isUnseen && !isAgain && !isOver && repeatable.has(request.method ?? '')) attempt(true)
+        else fail(new UpstreamFailure(502, 'the application can not be reached', { cause }))
+      })
+      out.once('response', (answer) => {
+        isAnswered = true
+        answered(answer)
+      })
+      out.once('upgrade', (answer, socket, head) => {
+        isAnswered = true
+        if (!upgrade || !isWebSocket(answer)) {
+          socket.destroy()
+          fail(new UpstreamFailure(502, 'the application changed the protocol, which nobody asked for'))
+          return
+        }
+        clearTimeout(waiting)
+        forget()
+        isOver = true
+        join({ response, answer, socket: socket as Socket, head, upgrade, idleMs, staying: passing.staying })
+      })
+      if (withBody) request.pipe(out)
+      else out.end()
     }
-    out.on('error', fail)
 
-    out.on('response', (answer) => {
+    const answered = (answer: IncomingMessage) => {
       within(idleMs, 'nothing more came')
       answer.on('data', () => waiting?.refresh())
-      answer.once('error', fail)
-      answer.once('aborted', () => fail(new Error('the answer broke off')))
-      answer.once('end', () => clearTimeout(waiting))
-      // An informational answer is the library's; what comes here is the answer.
-      response.writeHead(answer.statusCode ?? 502, answer.statusMessage, responseHeaders(answer))
-      response.flushHeaders()
-      answer.pipe(response)
-    })
-
-    if (upgrade)
-      out.on('upgrade', (answer, socket, head) =>
-        join(response, { answer, socket: socket as Socket, head, upgrade, idleMs, passing, waiting: () => clearTimeout(waiting) }),
-      )
-    else
-      out.on('upgrade', (_, socket) => {
-        socket.destroy()
-        fail(new Error('the application changed the protocol without being asked'))
+      answer.once('error', (cause) => fail(new UpstreamFailure(502, 'the answer broke off', { cause })))
+      answer.once('aborted', () => fail(new UpstreamFailure(502, 'the answer broke off')))
+      answer.once('end', () => {
+        // What it has not read by now it will not read.
+        if (!request.complete) stopReading(request, out)
       })
+      try {
+        const { statusCode = 0 } = answer
+        if (statusCode < 200) throw new Error(`status ${statusCode}`)
+        response.writeHead(statusCode, answer.statusMessage, responseHeaders(answer))
+        response.flushHeaders()
+        answer.pipe(response)
+      } catch (cause) {
+        fail(new UpstreamFailure(502, 'the answer can not be handed on', { cause }))
+      }
+    }
 
     request.on('data', () => waiting?.refresh())
     response.once('close', () => {
       clearTimeout(waiting)
-      if (!response.writableFinished) out.destroy()
-    })
-    if (hasBody) request.pipe(out)
-    else out.end()
-  }
-
-  /** Two connections made one. */
-  const join = (
-    response: ServerResponse,
-    {
-      answer,
-      socket,
-      head,
-      upgrade,
-      idleMs,
-      passing,
-      waiting,
-    }: {
-      answer: IncomingMessage
-      socket: Socket
-      head: Buffer
-      upgrade: NonNullable<ReturnType<typeof getUpgrade>>
-      idleMs: number
-      passing: Passing
-      waiting: () => void
-    },
-  ): void => {
-    waiting()
-    const browser = upgrade.socket as Socket
-    response.detachSocket(browser)
-    const lines = [
-      `HTTP/1.1 101 ${answer.statusMessage || 'Switching Protocols'}`,
-      'Connection: Upgrade',
-      `Upgrade: ${answer.headers.upgrade ?? ''}`,
-    ]
-    const passed = responseHeaders(answer)
-    for (let index = 0; index < passed.length; index += 2) lines.push(`${passed[index]}: ${passed[index + 1]}`)
-    browser.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1')
-    if (head.length) browser.write(head)
-    if (upgrade.head.length) socket.write(upgrade.head)
-    const end = () => {
       forget()
-      browser.destroy()
-      socket.destroy()
-    }
-    const forget = passing.staying(end)
-    for (const [one, other] of [
-      [browser, socket],
-      [socket, browser],
-    ] as const) {
-      one.setTimeout(idleMs, end)
-      one.on('error', end)
-      // What it said last is still handed on.
-      one.on('close', () => {
-        forget()
-        other.destroySoon()
-      })
-    }
-    browser.pipe(socket)
-    socket.pipe(browser)
+      if (!response.writableFinished) {
+        isOver = true
+        out.destroy()
+      }
+    })
+    attempt(false)
   }
 
+  return { pass, close: agents.close }
+}
+
+/** Asked twice they do what they do once (RFC 9110 section 9.2.2), and have no body that is gone by then. */
+const repeatable = new Set(['GET', 'HEAD', 'OPTIONS'])
+
+const upstreamRequest = (request: IncomingMessage, { application, address, caller, identity, authorization }: Passing) => {
+  const url = new URL(application.upstreamUrl ?? '')
+  const base = url.pathname.replace(/\/$/, '')
+  const path = `${base}${address.path.slice(application.path.length)}` || '/'
+  const host = application.upstream.hostHeader === 'upstream' ? url.host : new URL(application.origin).host
+  const { network, requestId } = caller
+  const headers = requestHeaders(request, application, host, { network, requestId, identity, authorization })
   return {
-    pass,
-    close: () => {
-      for (const agent of agents.values()) agent.destroy()
-    },
+    protocol: url.protocol,
+    host: url.hostname.replace(/^\[|\]$/g, ''),
+    port: url.port || (url.protocol === 'https:' ? 443 : 80),
+    method: request.method ?? 'GET',
+    path: `${path}${address.query}`,
+    headers: getUpgrade(request) ? [...headers, 'Connection', 'Upgrade', 'Upgrade', 'websocket'] : headers,
+    setHost: false,
   }
+}
+
+/** The rest of a body is thrown away, for a while. */
+const stopReading = (request: IncomingMessage, out: ClientRequest): void => {
+  request.unpipe(out)
+  out.destroy()
+  if (request.complete) return
+  boundBody(request, lingerMs)
+  request.resume()
+}
+
+const answerFailure = (response: ServerResponse, { status, message }: UpstreamFailure): void => {
+  const body = `${message}\n`
+  // Of an answer that could not be handed on, what was set before the fault was found.
+  for (const name of response.getHeaderNames()) if (name !== 'x-request-id') response.removeHeader(name)
+  response.writeHead(status, STATUS_CODES[status], {
+    'content-type': 'text/plain; charset=utf-8',
+    'content-length': Buffer.byteLength(body),
+    'cache-control': 'no-store',
+  })
+  response.end(body)
+}
+
+const breakOff = ({ httpVersion, socket }: IncomingMessage, response: ServerResponse): void => {
+  // To HTTP/1.0 the end of the connection is the end of the answer, unless it is a reset.
+  if (httpVersion === '1.0' && !('encrypted' in socket)) socket.resetAndDestroy()
+  else response.destroy()
 }
 
 export type Proxy = ReturnType<typeof openProxy>

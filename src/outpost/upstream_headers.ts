@@ -1,7 +1,7 @@
 /** Headers on their way to an application and back. */
 import type { IncomingMessage } from 'node:http'
 import type { GuardedApplication } from './core.ts'
-import { isIdentityHeader } from './identity_headers.ts'
+import { asRead, isIdentityHeader } from './identity_headers.ts'
 import { cookieName } from './session.ts'
 
 /** Of one connection, not of the message (RFC 9110 section 7.6.1). */
@@ -20,7 +20,7 @@ const hopByHop = new Set([
 
 /** What only a proxy may say: who is calling, for what address, with which certificate. */
 const claims =
-  /^(?:forwarded|x-forwarded-.*|x-real-ip|x-client-ip|true-client-ip|cf-connecting-ip|x-cluster-client-ip|x-original-.*|x-rewrite-.*|x-override-.*|x-http-host-override|x-host|via|x-envoy-.*|ssl-client-.*|x-ssl-.*|x-client-cert.*|client-cert.*|x-tls-client-.*)$/
+  /^(?:forwarded|proxy|x-request-id|x-forwarded-.*|x-real-ip|x-client-ip|true-client-ip|cf-connecting-ip|x-cluster-client-ip|x-original-.*|x-rewrite-.*|x-override-.*|x-http-host-override|x-host|via|x-envoy-.*|ssl-client-.*|x-ssl-.*|x-client-cert.*|client-cert.*|x-tls-client-.*)$/
 
 const named = (connection: string | undefined): Set<string> =>
   new Set(
@@ -30,7 +30,10 @@ const named = (connection: string | undefined): Set<string> =>
       .map((name) => name.trim()),
   )
 
-const isFromOutside = (name: string): boolean => claims.test(name.replaceAll('_', '-')) || isIdentityHeader(name)
+const isFromOutside = (name: string): boolean => claims.test(asRead(name)) || isIdentityHeader(name)
+
+/** Set anew, whatever Connection says of them: a body without a bound would be read as the next request (RFC 9112 section 11.2). */
+const framing = new Set(['host', 'expect', 'content-length'])
 
 export interface Told {
   network: string
@@ -48,7 +51,7 @@ export const requestHeaders = (request: IncomingMessage, application: GuardedApp
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] as string
     const lower = name.toLowerCase()
-    if (lower === 'host' || lower === 'expect' || hopByHop.has(lower) || dropped.has(lower) || isFromOutside(lower)) continue
+    if (framing.has(lower) || hopByHop.has(lower) || dropped.has(lower) || isFromOutside(lower)) continue
     if (lower === 'authorization' && told.authorization !== undefined) continue
     if (lower === 'cookie') {
       const left = withoutOurs(rawHeaders[index + 1] as string, application)
@@ -70,6 +73,8 @@ export const requestHeaders = (request: IncomingMessage, application: GuardedApp
   )
   for (const [name, value] of Object.entries(told.identity)) if (value !== '') passed.push(name, value)
   if (told.authorization) passed.push('Authorization', told.authorization)
+  if (headers['transfer-encoding'] !== undefined) passed.push('Transfer-Encoding', 'chunked')
+  else if (headers['content-length'] !== undefined) passed.push('Content-Length', headers['content-length'])
   return passed
 }
 
@@ -91,7 +96,8 @@ export const responseHeaders = ({ rawHeaders, headers }: IncomingMessage): strin
   const passed: string[] = []
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const lower = (rawHeaders[index] as string).toLowerCase()
-    if (!hopByHop.has(lower) && !dropped.has(lower)) passed.push(rawHeaders[index] as string, rawHeaders[index + 1] as string)
+    if (!hopByHop.has(lower) && (!dropped.has(lower) || framing.has(lower)))
+      passed.push(rawHeaders[index] as string, rawHeaders[index + 1] as string)
   }
   return passed
 }
