@@ -41,7 +41,8 @@ export const isPlain = (path: string): boolean =>
   !path.split('/').some((segment) => segment === '.' || segment === '..') &&
   isDecodable(path)
 
-const isDecodable = (path: string): boolean => {
+/** Whether percent signs in it mean what they should, and what they mean is UTF-8. */
+export const isDecodable = (path: string): boolean => {
   try {
     decodeURIComponent(path)
     return true

@@ -7,7 +7,6 @@ import { type Decision, type DecisionDeps, decide } from './decision.ts'
 import type { Guard } from './guard.ts'
 import { identityHeaders, upstreamBasic } from './identity_headers.ts'
 import type { openIdentityJwts } from './identity_jwt.ts'
-import { goesUp } from './readings.ts'
 import type { ForwardServer, Original } from './servers/server.ts'
 import { startUrl } from './sign_in.ts'
 
@@ -36,8 +35,6 @@ export const answerForward = (
   const host = original && parseHost(original.host, original.scheme)
   if (!original || !target || host === undefined)
     return deps.answers.refuse({ request, response }, 400, 'the proxy does not say which request it asks about')
-  // The proxy in front may have gone up already, and ask about another place than the one that it will let through to.
-  if (goesUp(target.path)) return deps.answers.refuse({ request, response }, 403, 'a path may not go up')
   const application = deps.guard().find(host, target.path)
   if (!application || application.mode === 'proxy')
     return deps.answers.refuse({ request, response }, 403, 'no application of this outpost stands at that address')

@@ -1,6 +1,7 @@
 /** Which application stands at an address. */
+import { isDecodable } from './address.ts'
 import type { GuardedApplication } from './core.ts'
-import { isUnambiguous, readingsOf } from './readings.ts'
+import { goesUp, isUnambiguous, readingsOf, resolvedOf } from './readings.ts'
 
 export interface Guard {
   /**
@@ -21,13 +22,18 @@ export const openGuard = (applications: readonly GuardedApplication[]): Guard =>
   )
   return {
     find: (host, path) => {
-      const there = byHost.get(host)
-      const found = there?.find(({ application }) => isBelow(path, application.path))
-      if (!there || there.length === 1 || isUnambiguous(path)) return found?.application
-      const isSame = readingsOf(path).every(
-        (reading, level) => there.find(({ readings }) => isBelow(reading, readings[level] ?? '')) === found,
-      )
-      return isSame ? found?.application : undefined
+      const there = byHost.get(host) ?? []
+      const standing = (text: string, level = 0) =>
+        there.find(({ application, readings }) => isBelow(text, level === 0 ? application.path : (readings[level - 1] as string)))
+      const found = standing(path)
+      if (!found || isUnambiguous(path) || (there.length === 1 && found.application.path === '')) return found?.application
+      const resolved = goesUp(path) ? resolvedOf(path) : path
+      const isSame =
+        resolved !== undefined &&
+        isDecodable(path) &&
+        standing(resolved) === found &&
+        readingsOf(path).every((reading, index) => standing(reading, index + 1) === found)
+      return isSame ? found.application : undefined
     },
     onHost: (host) => byHost.get(host)?.at(-1)?.application,
   }

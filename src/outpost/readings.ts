@@ -28,6 +28,13 @@ const tidy = (path: string): string =>
     .replace(/\/{2,}/g, '/')
     .toLowerCase()
 
+/**
+ * The path with its dot segments resolved. Undefined where servers come to different ends, since they resolve before or after they decode, merge
+ * slashes and leave parameters out.
+ */
+export const resolvedOf = (path: string): string | undefined =>
+  /^(?:\/[a-z0-9._~-]+)+\/?$/.test(path) ? new URL(path, 'http://x').pathname : undefined
+
 /** Whether some server would leave the path's own folder at a dot segment. Browsers send none. */
 export const goesUp = (path: string): boolean =>
   !isUnambiguous(path) && readingsOf(path).some((reading) => reading.split('/').some((segment) => segment === '.' || segment === '..'))
