@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { type AddressInfo, createServer } from 'node:net'
 import { after, before, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { type FreshDatabase, freshDatabase } from '../../test/support/database.ts'
 import { type Db, openDatabase, readingAlone, sql, withinTime } from './sql.ts'
 
@@ -86,4 +88,26 @@ test('the pool and the listener come back when PostgreSQL ends their connections
   assert.deepEqual(heard, ['before', '', 'after'])
   assert.ok(errors.length > 0)
   await db.close()
+})
+
+test('while PostgreSQL is away the listener tries again at its own pace, and no faster', async () => {
+  let tries = 0
+  const away = createServer((socket) => {
+    tries += 1
+    socket.destroy()
+  })
+  await new Promise<void>((resolve) => away.listen(0, '127.0.0.1', resolve))
+  const { port } = away.address() as AddressInfo
+  const lost: string[] = []
+  const db = openDatabase({ url: `postgresql://nobody@127.0.0.1:${port}/none`, onError: ({ message }) => lost.push(message) })
+  await assert.rejects(db.listen('told', () => {}))
+  await delay(3_600)
+  await db.close()
+  const seen = tries
+  // One at first, then one each half second.
+  assert.ok(seen >= 3 && seen <= 9, `${seen} tries`)
+  await delay(1_200)
+  assert.equal(tries, seen)
+  assert.ok(lost.length <= seen)
+  away.close()
 })

@@ -133,8 +133,32 @@ export const openDatabase = ({ url, max = 10, onError: told = () => {} }: Databa
   let listening: pg.Client | undefined
   let connecting: Promise<void> | undefined
 
-  const connectListener = async (): Promise<void> => {
-    const client = new pg.Client({ connectionString: url, application_name: 'signet listen', keepAlive: true })
+  let retry: NodeJS.Timeout | undefined
+
+  /** However many ways a connection tells that it is gone, one try follows another. */
+  const retryLater = (): void => {
+    if (closed) return
+    retry ??= setTimeout(() => {
+      retry = undefined
+      reconnect()
+    }, listenRetryMs)
+    retry.unref()
+  }
+
+  const connectListener = (): Promise<void> => {
+    connecting ??= connectOnce().finally(() => {
+      connecting = undefined
+    })
+    return connecting
+  }
+
+  const connectOnce = async (): Promise<void> => {
+    const client = new pg.Client({
+      connectionString: url,
+      application_name: 'signet listen',
+      keepAlive: true,
+      connectionTimeoutMillis: 5_000,
+    })
     client.on('notification', ({ channel, payload }) => {
       for (const heard of listeners.get(channel) ?? []) heard(payload ?? '')
     })
@@ -142,27 +166,35 @@ export const openDatabase = ({ url, max = 10, onError: told = () => {} }: Databa
     const lost = (error?: Error) => {
       if (gone) return
       gone = true
+      // One that never listened is told by what it throws.
+      if (listening !== client) return
       if (error) onError(error)
       listening = undefined
       client.end().catch(() => {})
-      if (!closed) setTimeout(reconnect, listenRetryMs).unref()
+      retryLater()
     }
     client.on('error', lost)
     client.on('end', () => lost())
-    await client.connect()
-    for (const channel of listeners.keys()) await client.query(`listen ${pg.escapeIdentifier(channel)}`)
-    listening = client
+    try {
+      await client.connect()
+      for (const channel of listeners.keys()) await client.query(`listen ${pg.escapeIdentifier(channel)}`)
+      if (gone) throw new Error('the connection that listens ended')
+      listening = client
+    } catch (error) {
+      client.end().catch(() => {})
+      throw error
+    }
   }
 
   const reconnect = () => {
-    if (closed || listening) return
+    if (closed || listening || connecting) return
     connectListener().then(
       () => {
         for (const heards of listeners.values()) for (const heard of heards) heard('')
       },
       (error: Error) => {
         onError(error)
-        if (!closed) setTimeout(reconnect, listenRetryMs).unref()
+        retryLater()
       },
     )
   }
@@ -193,21 +225,18 @@ export const openDatabase = ({ url, max = 10, onError: told = () => {} }: Databa
       heards.add(heard)
       listeners.set(channel, heards)
       try {
-        if (!listening) {
-          connecting ??= connectListener().finally(() => {
-            connecting = undefined
-          })
-          await connecting
-        }
+        if (!listening) await connectListener()
         if (isNew) await listening?.query(`listen ${pg.escapeIdentifier(channel)}`)
       } catch (error) {
         // Who was told that it failed asks again.
         heards.delete(heard)
+        retryLater()
         throw error
       }
     },
     close: async () => {
       closed = true
+      clearTimeout(retry)
       await listening?.end().catch(() => {})
       await pool.end()
     },
