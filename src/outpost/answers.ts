@@ -2,12 +2,13 @@
  * What an outpost answers by itself. Its pages look as those of the AuthServer, and their style comes from below the outpost's own path, since
  * everything else on that host is the application's.
  */
+
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { PageName, PageVariables } from '#/flow/page_variables.ts'
 import type { PageRenderer } from '#/flow/pages.ts'
 import { readLocales } from '#/lib/catalogue.ts'
+import { outpostPath } from '#/resources/outpost_client.ts'
 import type { GuardedApplication } from './core.ts'
-import { outpostPath } from './sign_in.ts'
 
 export interface Exchanged {
   request: IncomingMessage

@@ -21,8 +21,7 @@ export interface Question {
 }
 
 export type Decision =
-  /** `byToken`: the Authorization header was meant for us, and ends here. */
-  | { kind: 'allowed'; session: Session; person: Person; byToken?: true }
+  | { kind: 'allowed'; session: Session; person: Person }
   /** Anyone may ask for this path; whoever is signed in is named all the same. */
   | { kind: 'public'; signedIn: { session: Session; person: Person } | undefined }
   | { kind: 'sign_in' }
@@ -80,8 +79,7 @@ const byToken = (deps: DecisionDeps, question: Question): Promise<Decision> | un
       expiresAt: now,
       entitlements: [],
     }
-    const judged = judge(deps, question, session, person)
-    return judged.kind === 'allowed' ? { ...judged, byToken: true } : judged
+    return judge(deps, question, session, person)
   })
 }
 

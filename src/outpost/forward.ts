@@ -7,6 +7,7 @@ import { type Decision, type DecisionDeps, decide } from './decision.ts'
 import type { Guard } from './guard.ts'
 import { identityHeaders, upstreamBasic } from './identity_headers.ts'
 import type { openIdentityJwts } from './identity_jwt.ts'
+import { isOwnToken } from './machines.ts'
 import type { ForwardServer, Original } from './servers/server.ts'
 import { startUrl } from './sign_in.ts'
 
@@ -97,5 +98,6 @@ const authorizationFor = (
     // Whoever is asked directly would read the password that is meant for the application.
     return (isTrusted && upstreamBasic(application, signedIn.person)) || ''
   }
-  return decision.kind === 'allowed' && decision.byToken ? '' : (request.headers.authorization ?? '')
+  const { authorization } = request.headers
+  return isOwnToken(authorization) ? '' : (authorization ?? '')
 }

@@ -21,6 +21,9 @@ const presentedIn = (authorization: string | undefined): Presented | undefined =
   return at > 0 && token.test(password) ? { token: password, username: text.slice(0, at) } : undefined
 }
 
+/** Whether a header carries a token that we made: whatever becomes of the request, an application must not see it. */
+export const isOwnToken = (authorization: string | undefined): boolean => presentedIn(authorization) !== undefined
+
 export const openMachines = ({ core }: { core: Core }) => {
   const known = new Map<string, { asked: Promise<Person | undefined>; at: number }>()
 

@@ -1,8 +1,10 @@
 /** An outpost, put together: what it answers itself, what it answers proxies, and what it lets through. */
+
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Clock } from '#/lib/clock.ts'
 import { getGuardedCaller, getUpgrade } from '#/lib/http.ts'
 import type { Log } from '#/lib/log.ts'
+import { outpostPath } from '#/resources/outpost_client.ts'
 import { parseTarget } from './address.ts'
 import { isPage, openAnswers, type Pages } from './answers.ts'
 import type { Core, GuardedApplication } from './core.ts'
@@ -11,13 +13,13 @@ import { answerForward } from './forward.ts'
 import { type Guard, isBelow, openGuard } from './guard.ts'
 import { identityHeaders, upstreamBasic } from './identity_headers.ts'
 import { jwksOf, openIdentityJwts } from './identity_jwt.ts'
-import { openMachines } from './machines.ts'
+import { isOwnToken, openMachines } from './machines.ts'
 import { openPeople } from './people.ts'
 import { openProxy } from './proxy.ts'
 import { goesUp } from './readings.ts'
 import { servers } from './servers/index.ts'
 import { clearSession, cookieName, cookiesNamed, openSessions, writeSession } from './session.ts'
-import { openSignIn, outpostPath, safeDestination, startUrl } from './sign_in.ts'
+import { openSignIn, safeDestination, startUrl } from './sign_in.ts'
 import { openStaying } from './staying.ts'
 
 export interface OutpostDeps {
@@ -193,7 +195,7 @@ export const openOutpost = ({ core, log, clock, pages, version }: OutpostDeps): 
       identity,
       // A token that was meant for us is not the application's to see.
       authorization:
-        (signedIn && upstreamBasic(application, signedIn.person)) ?? (decision.kind === 'allowed' && decision.byToken ? '' : undefined),
+        (signedIn && upstreamBasic(application, signedIn.person)) ?? (isOwnToken(request.headers.authorization) ? '' : undefined),
       staying: (end) => (signedIn ? staying.hold({ question, session: signedIn.session }, end) : () => {}),
     })
   }

@@ -39,9 +39,18 @@ const tagBytes = 16
 
 type Scope = Pick<GuardedApplication, 'cookieKey' | 'cookieDomain' | 'origin' | 'path' | 'mode'>
 
+/** By key: asked for at every request, and the same until an application changes. */
+const names = new Map<string, string>()
+
 /** Applications that share a key share the cookie. */
-export const cookieName = ({ cookieKey }: Pick<GuardedApplication, 'cookieKey'>): string =>
-  `signet_outpost_${hash('sha256', `name ${cookieKey}`, 'hex').slice(0, 12)}`
+export const cookieName = ({ cookieKey }: Pick<GuardedApplication, 'cookieKey'>): string => {
+  let name = names.get(cookieKey)
+  if (name === undefined) {
+    name = `signet_outpost_${hash('sha256', `name ${cookieKey}`, 'hex').slice(0, 12)}`
+    names.set(cookieKey, name)
+  }
+  return name
+}
 
 export const seal = (value: unknown, cookieKey: string, purpose: string): string => {
   const plain = deflateRawSync(JSON.stringify(value))

@@ -7,6 +7,7 @@ import { hash } from 'node:crypto'
 import type { Configuration } from 'openid-client'
 import { isUnder } from '#/kinds/application_proxy.ts'
 import { randomToken } from '#/lib/crypto.ts'
+import { outpostPath } from '#/resources/outpost_client.ts'
 import { parseHost } from './address.ts'
 import type { Core, GuardedApplication } from './core.ts'
 import type { Guard } from './guard.ts'
@@ -30,7 +31,6 @@ const longestCookie = 4_000
 const mostTries = 4
 /** Longer addresses are not gone back to: they would have to fit into another one, and into a cookie. */
 const longestDestination = 3_000
-export const outpostPath = '/outpost.signet'
 
 const tryPrefix = 'signet_outpost_try_'
 const tryCookie = (state: string) => `${tryPrefix}${hash('sha256', state, 'hex').slice(0, 12)}`

@@ -220,6 +220,15 @@ ${more.replace(/^/gm, '  ')}
       assert.equal(told(answer.body).headers['x-signet-username'], 'anna')
       assert.equal(told(answer.body).headers.authorization, undefined)
     }
+    // On a public path, and beside a sign-in, nobody needs the token: the application does not see it either.
+    const open = await ask(signet.port, at('wiki'), '/static/a.css', { headers: { authorization: `Bearer ${token}` } })
+    assert.deepEqual([open.status, told(open.body).headers.authorization], [200, undefined])
+    const guest = openGuest(signet.port)
+    await signIn(signet, guest, { host: at('wiki'), start: '/outpost.signet/start', answers: { username: 'anna', password } })
+    const beside = await guest.open(at('wiki'), '/', { headers: { authorization: basic('anna', token) } })
+    assert.deepEqual([beside.status, told(beside.body).headers.authorization], [200, undefined])
+    const own = await guest.open(at('wiki'), '/', { headers: { authorization: 'Bearer of-the-application' } })
+    assert.equal(told(own.body).headers.authorization, 'Bearer of-the-application')
     const api = { accept: 'application/json' }
     for (const authorization of [
       basic('bert', token),
