@@ -1,7 +1,4 @@
-/**
- * What administrators see of attempts, and what nobody sees. In one file though it is long: every test looks at the attempts that those before it
- * have left, and the secrets that must not show are collected over all of them.
- */
+/** What administrators see of attempts, and what nobody sees. One file though it is long: its tests share a server, its people and one of their factors. */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { siteOf } from '#/identity/factor.ts'
