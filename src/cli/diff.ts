@@ -66,12 +66,14 @@ const textOf = ({ apiVersion, kind = '', metadata = {}, spec = {} }: Manifest, n
   // Members and groups that a manifest leaves out stay as they are.
   const kept = definition && definition.storage !== 'resources' ? { ...live?.spec, ...complete } : complete
   const { name, labels = {}, annotations = {} } = metadata
+  // The server shows them to no one, and neither does this.
+  const shown = Object.fromEntries(Object.entries(kept).filter(([field]) => !definition?.writeOnly.includes(field)))
   return render(
     {
       apiVersion,
       kind,
       metadata: { name, namespace, ...nonEmpty({ labels, annotations }) },
-      spec: sorted(kept),
+      spec: sorted(shown),
     },
     'yaml',
   )

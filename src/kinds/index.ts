@@ -5,16 +5,26 @@ import { AuthServer } from './auth_server.ts'
 import { ClaimMapper } from './claim_mapper.ts'
 import { Flow } from './flow.ts'
 import { Group } from './group.ts'
+import { KeyPair } from './key_pair.ts'
 import type { Kind } from './kind.ts'
 import { Role } from './role.ts'
 import { User } from './user.ts'
 import { UserStore } from './user_store.ts'
 
 /** Every kind we offer; what is referred to stands before what refers to it. */
-export const kinds = { UserStore, Group, User, Role, AuthPolicy, Flow, AuthServer, AuthClient, ClaimMapper, Application } satisfies Record<
-  string,
-  Kind
->
+export const kinds = {
+  UserStore,
+  Group,
+  User,
+  Role,
+  KeyPair,
+  AuthPolicy,
+  Flow,
+  AuthServer,
+  AuthClient,
+  ClaimMapper,
+  Application,
+} satisfies Record<string, Kind>
 
 export type KindName = keyof typeof kinds
 export const kindNames = Object.keys(kinds) as KindName[]

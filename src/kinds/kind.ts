@@ -67,6 +67,8 @@ export interface Kind<Name extends string = string, Schema extends z.ZodType = z
   /** Where its rows live. Users and groups have tables of their own, built for ten million rows. */
   storage: 'resources' | 'users' | 'groups'
   spec: Schema
+  /** Fields of spec that are taken and never shown. */
+  writeOnly: readonly string[]
   references: (spec: z.output<Schema>, namespace: string) => Reference[]
 }
 
@@ -77,9 +79,11 @@ export const defineKind = <const Name extends string, Schema extends z.ZodType<{
   summary: string
   storage?: Kind['storage']
   spec: Schema
+  writeOnly?: readonly string[]
   references?: Kind<Name, Schema>['references']
 }): Kind<Name, Schema> => ({
   storage: 'resources',
+  writeOnly: [],
   references: () => [],
   singular: definition.kind.toLowerCase(),
   ...definition,

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { z } from 'zod'
+import { makeAuthority } from '../../test/support/authority.ts'
 import { labelSelector, redirectUriProblem, selects } from './fields.ts'
 import { kindNames, kinds } from './index.ts'
 import { Role, verbs } from './role.ts'
+
+const { ca: certificate } = await makeAuthority(new Date())
 
 /** The least that each kind takes. */
 const least: Record<keyof typeof kinds, object> = {
@@ -11,6 +14,7 @@ const least: Record<keyof typeof kinds, object> = {
   Group: {},
   User: {},
   Role: { rules: [] },
+  KeyPair: { certificate },
   AuthPolicy: {},
   Flow: { designation: 'authentication', stages: [{ stage: 'password' }] },
   AuthServer: { issuerUrl: 'https://sign-in.example.com' },

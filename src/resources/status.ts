@@ -1,5 +1,6 @@
 /** What status says of a resource. Pure; Ready never stands for what is not. */
 import type { Condition, Resource, Status } from '#/kinds/kind.ts'
+import { namesOf, parseChain } from '#/lib/certificate.ts'
 import type { ResourceRow } from '#/model/resources.ts'
 import { renderEffectivePolicy } from '#/policy/effective_policy.ts'
 import { violations } from '#/policy/resolved_client.ts'
@@ -30,7 +31,7 @@ const mostListed = 100
 
 const named = ({ metadata }: { metadata: { namespace: string; name: string } }) => ({ namespace: metadata.namespace, name: metadata.name })
 
-const finders: Record<string, (resource: Resource, configuration: Configuration) => Finding> = {
+const finders: Record<string, (resource: Resource, configuration: Configuration, now: Date) => Finding> = {
   UserStore: (resource) => {
     // Kinds are told apart by their names; the compiler can't follow that through a Map.
     const found = userStoreProblem(resource as unknown as ResourceOf<'UserStore'>)
@@ -83,6 +84,28 @@ const finders: Record<string, (resource: Resource, configuration: Configuration)
     )
   },
 
+  KeyPair: (resource, _configuration, now) => {
+    const [certificate] = parseChain((resource as unknown as ResourceOf<'KeyPair'>).spec.certificate)
+    const names = namesOf(certificate)
+    const notBefore = certificate.validFromDate.toISOString()
+    const notAfter = certificate.validToDate.toISOString()
+    const facts = {
+      dnsNames: names.dns,
+      ipAddresses: names.ip,
+      subject: certificate.subject.slice(0, 1_000),
+      issuer: certificate.issuer.slice(0, 1_000),
+      serialNumber: certificate.serialNumber,
+      fingerprint256: certificate.fingerprint256,
+      notBefore,
+      notAfter,
+    }
+    if (certificate.validToDate <= now)
+      return notReady({ reason: 'Expired', message: `the certificate was valid until ${notAfter}` }, facts)
+    if (certificate.validFromDate > now)
+      return notReady({ reason: 'NotYetValid', message: `the certificate is valid from ${notBefore}` }, facts)
+    return ready('Valid', `the certificate is valid until ${notAfter}`, facts)
+  },
+
   Role: () => ready('InForce', 'its rules are in force'),
 
   ClaimMapper: (resource, { authServerByKey }) => {
@@ -117,17 +140,17 @@ const violationOf = (client: ResolvedClient) => {
   return found.length ? [{ ...named(client.resource), fields: found.map(({ field, value }) => `${field}: ${value}`) }] : []
 }
 
-const findingOf = (row: ResourceRow, parsed: Parsed, configuration: Configuration): Finding => {
+const findingOf = (row: ResourceRow, parsed: Parsed, configuration: Configuration, now: Date): Finding => {
   if (parsed.kind === 'broken') return notReady({ reason: 'NotUnderstood', message: parsed.problem.slice(0, 1_000) })
   if (parsed.kind === 'inactive') return notReady({ reason: 'Paused', message: 'it was made paused, and never was in force' })
   const resource = configuration.resources.get(keyOf(row.kind, row.namespace, row.name))
   const find = finders[row.kind]
-  return resource && find ? find(resource, configuration) : notReady({ reason: 'NotServed', message: 'it is not in force' })
+  return resource && find ? find(resource, configuration, now) : notReady({ reason: 'NotServed', message: 'it is not in force' })
 }
 
 /** The status as it should be stored: equal to the one before when nothing about it changed. */
 export const nextStatus = (row: ResourceRow, parsed: Parsed, configuration: Configuration, now: Date): Status => {
-  const { ready: isReady, reason, message, facts = {} } = findingOf(row, parsed, configuration)
+  const { ready: isReady, reason, message, facts = {} } = findingOf(row, parsed, configuration, now)
   const observedGeneration = Number(row.active_generation ?? row.generation)
   const isPaused = row.spec.paused === true
   const before = (row.status as Status).conditions ?? []

@@ -7,6 +7,7 @@ import type { Resource } from '#/kinds/kind.ts'
 import type { Db } from '#/lib/sql.ts'
 import { deleteResource, findResource, listResources, lockConfiguration, type ResourceRow, writeResource } from '#/model/resources.ts'
 import { findClientIdentity, followClientIdentity } from '../client_grants.ts'
+import { takePrivateKey } from '../key_pairs.ts'
 import { renderRow } from '../resource.ts'
 import { settle } from '../settle.ts'
 import type { ResourceStore, Stored } from './store.ts'
@@ -48,7 +49,9 @@ export const configurationRows: ResourceStore = {
   },
 
   write: async (db, desired, existing, { rootSecret, change, now }) => {
-    const { kind, namespace, name, labels, annotations, spec, parsed } = desired
+    const { kind, namespace, name, labels, annotations, parsed } = desired
+    const taken = kind.kind === 'KeyPair' ? await takePrivateKey(db, rootSecret, desired, now) : undefined
+    const spec = taken?.spec ?? desired.spec
     if (existing && isDeepStrictEqual(written(existing.resource), { metadata: { labels, annotations }, spec })) {
       // A policy may have changed since: what was written long ago is still refused today.
       if (!isReady(existing.resource)) await settle(db, { rootSecret, change, now, about: { kind: kind.kind, namespace, name } })
@@ -56,6 +59,7 @@ export const configurationRows: ResourceStore = {
     }
     const before = await identityOf(db, kind.kind, namespace, name)
     const row = await writeResource(db, { kind: kind.kind, namespace, name, labels, annotations, spec, paused: parsed.paused }, now)
+    await taken?.keep(db, row)
     const after = renderRow(row)
     await recordChange(
       db,
