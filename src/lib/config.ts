@@ -86,7 +86,11 @@ export const settingsTable = {
   BOOTSTRAP_PASSWORD: row(password, undefined, 'Password of the user admin, first start only. Default: a random one, printed once.'),
   BOOTSTRAP_TOKEN: row(token, undefined, 'Becomes an API token with full rights, first start only.'),
   MANIFESTS: row(text, undefined, 'Folder of manifests that is watched and applied.'),
-  CERTS_DIR: row(text, undefined, 'Folder of certificates.'),
+  CERTS_DIR: row(
+    text,
+    undefined,
+    'Folder of certificates for TLS_PORT, read at start: `NAME.crt` (or `.pem`) with `NAME.key`, `NAME/fullchain.pem` with `NAME/privkey.pem`, or `NAME/tls.crt` with `NAME/tls.key`. Each becomes the KeyPair NAME.',
+  ),
   TEMPLATES_DIR: row(text, undefined, 'Folder of templates that replace ours, file by file.'),
   MEDIA_DIR: row(text, undefined, 'Folder of uploaded pictures. Default: DATA_DIR/media.'),
   BREACHED_PASSWORDS_DIR: row(
@@ -94,7 +98,7 @@ export const settingsTable = {
     undefined,
     'Folder of a list of passwords that have leaked, which none may be: files named for the first five hex digits of a SHA-1 in capitals (`21BD1` or `21BD1.txt`), with lines `SUFFIX:COUNT`. While it can not be read, no password can be set. Unset: none is refused for that.',
   ),
-  TLS_PORT: row(port, undefined, 'Port of the HTTPS listener. Unset: none.'),
+  TLS_PORT: row(port, undefined, 'Port of the HTTPS listener, HTTP/2 and HTTP/1.1. Unset: none.'),
   SMTP_URL: row(
     smtpUrl,
     undefined,

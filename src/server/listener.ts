@@ -1,5 +1,5 @@
 import type { IncomingMessage, Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Server as NetServer } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { hasBody } from '#/lib/body_bound.ts'
 
@@ -40,7 +40,7 @@ export const openListener = (handle: (request: IncomingMessage, response: Server
 }
 
 /** Resolves with address and port; rejects in plain words when it is taken or may not be used. */
-export const listen = (server: Server, port: number, host: string): Promise<AddressInfo> =>
+export const listen = (server: NetServer, port: number, host: string): Promise<AddressInfo> =>
   new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       const why = {

@@ -20,8 +20,8 @@ export const refuse = (request: IncomingMessage, response: ServerResponse, { cod
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
     'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-    // What was not read of the request's body must not become the next request.
-    ...(hasBody(request) ? { connection: 'close' } : {}),
+    // What was not read of the request's body must not become the next request; in HTTP/2 it can not.
+    ...(request.httpVersionMajor === 1 && hasBody(request) ? { connection: 'close' } : {}),
     ...(retryAfter === undefined ? {} : { 'retry-after': String(retryAfter) }),
   })
   response.end(body)

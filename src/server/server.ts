@@ -3,7 +3,7 @@
  * server that is starting and not one that is gone. It is ready with the database, the configuration and the templates; the programs of the
  * parts come after (parts.ts). So what is only used there is imported where it is used.
  */
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { boundBody } from '#/lib/body_bound.ts'
@@ -13,9 +13,10 @@ import { returnStartMemory } from '#/lib/heap.ts'
 import { setCaller, setGuardedCaller, setUpgrade } from '#/lib/http.ts'
 import type { Log } from '#/lib/log.ts'
 import type { Secret } from '#/lib/secret.ts'
-import { openDatabase } from '#/lib/sql.ts'
+import { type Database, openDatabase } from '#/lib/sql.ts'
 import { hasStarted } from '#/model/resources.ts'
 import type { FirstStart } from '#/resources/first_start.ts'
+import type { Snapshot } from '#/resources/snapshot.ts'
 import { openGuardedHosts } from './guarded_hosts.ts'
 import { openReadiness, type Readiness } from './health.ts'
 import { closeServer, listen, openListener, ServerResponse } from './listener.ts'
@@ -23,6 +24,7 @@ import { openMetrics } from './metrics.ts'
 import { type Handle, openParts } from './parts.ts'
 import { refuse } from './refuse.ts'
 import { type Part, type RouterOptions, route, settleHeaders } from './router.ts'
+import type { Tls } from './tls.ts'
 
 export interface ServerOptions {
   settings: Settings
@@ -39,6 +41,8 @@ export interface RunningServer {
   address: string
   port: number
   metricsPort: number
+  /** Undefined: there is no listener of TLS. */
+  tlsPort: number | undefined
   /** Resolves when requests are answered, with what a first start made; rejects when it can't come to that. Undefined: stopped before. */
   started: Promise<FirstStart | undefined>
   /** Resolves when every part is open, for which nobody needs to wait; rejects when the program of one can't be loaded: then this process is of no use. */
@@ -85,15 +89,20 @@ export const startServer = async ({
     return part === undefined ? readiness() : { ready: false, reason: `the part ${part} could not be opened` }
   }
 
-  const server = openListener((request, response) => {
+  const answer: Handle = (request, response) => {
     boundBody(request)
     if (request.url?.startsWith('/-/health/')) answerHealth(request, response, whenServing, () => stopping)
     else handle(request, response)
-  })
+  }
+  const server = openListener(answer)
   server.on('upgrade', (request, socket, head) => answerUpgrade(handle, request, socket as Socket, head))
   const { address, port } = await listen(server, settings.PORT, settings.HOST)
   const { port: metricsPort } = await listen(metrics.server, settings.METRICS_PORT, settings.HOST).catch(async (error: Error) => {
     await closeServer(server, 0)
+    throw error
+  })
+  const tls = await openSecureListener({ settings, log, clock, http1: server, answer }).catch(async (error: Error) => {
+    await Promise.all([closeServer(server, 0), closeServer(metrics.server, 0)])
     throw error
   })
 
@@ -109,6 +118,7 @@ export const startServer = async ({
     closing.unshift(() => snapshot.close())
     const pages = openPages({ templatesDir: settings.TEMPLATES_DIR, log })
     const deps = { db, log, clock, settings, snapshot, rootSecret, pages }
+    if (tls) closing.unshift(await tls.follow(deps))
     const parts = openParts({
       programs: {
         oidc: () =>
@@ -171,6 +181,9 @@ export const startServer = async ({
     if (stopping) return
     await begun.parts.load()
     await metrics.load()
+    await tls
+      ?.applyFolder(begun.deps)
+      .catch((error: Error) => log.error({ event: 'certificates.failed', error: error.message }, 'the next start tries again'))
     if (settings.MANIFESTS && !stopping) {
       const { watchManifests } = await import('#/resources/watch.ts')
       const watch = watchManifests(begun.deps, settings.MANIFESTS)
@@ -186,17 +199,46 @@ export const startServer = async ({
     address,
     port,
     metricsPort,
+    tlsPort: tls?.port,
     started,
     loaded,
     stop: async () => {
       if (stopping) return
       stopping = true
-      await Promise.all([closeServer(server, requestsFinishWithinMs), closeServer(metrics.server, 0)])
+      await Promise.all([closeServer(server, requestsFinishWithinMs), tls?.close(requestsFinishWithinMs), closeServer(metrics.server, 0)])
       // What is still being opened must be there to be closed. How it failed, the one who waits for `started` has heard.
       await loaded.catch(() => {})
       for (const close of closing) await close()
     },
   }
+}
+
+/** What is there for everything that begins with the database. */
+export interface ServingDeps {
+  db: Database
+  log: Log
+  clock: Clock
+  rootSecret: Secret
+  snapshot: Snapshot
+}
+
+interface SecureListenerOptions {
+  settings: Settings
+  log: Log
+  clock: Clock
+  http1: Server
+  answer: Handle
+}
+
+/** Loaded where it is wanted: it takes HTTP/2 and TLS to load. */
+const openSecureListener = async ({ answer, ...options }: SecureListenerOptions): Promise<Tls | undefined> => {
+  if (options.settings.TLS_PORT === undefined) return undefined
+  const { openTls } = await import('./tls.ts')
+  return openTls({
+    ...options,
+    // As far as anything here asks they are those of HTTP/1.1; http2_messages.ts sees to it.
+    handle: (request, response) => answer(request as unknown as IncomingMessage, response as unknown as ServerResponse),
+  })
 }
 
 /**

@@ -29,14 +29,16 @@ export const openContext = async (
     origins,
     colorScheme = 'light',
     viewport = { width: 1280, height: 900 },
+    ignoreHTTPSErrors = false,
   }: {
     javaScript: boolean
     origins: string[]
     colorScheme?: 'light' | 'dark'
     viewport?: { width: number; height: number }
+    ignoreHTTPSErrors?: boolean
   },
 ): Promise<Watched> => {
-  const context = await browser.newContext({ javaScriptEnabled: javaScript, colorScheme, viewport, locale: 'en-GB' })
+  const context = await browser.newContext({ javaScriptEnabled: javaScript, colorScheme, viewport, ignoreHTTPSErrors, locale: 'en-GB' })
   const complaints: string[] = []
   context.on('request', (request) => {
     const { origin, protocol } = new URL(request.url())

@@ -1,0 +1,46 @@
+/** TLS, put together: the certificates of the folder and the default one serve from the first moment, KeyPairs as soon as the database is there. */
+import type { Server } from 'node:http'
+import type { Settings } from '#/lib/config.ts'
+import { applyCertificateFolder, type CertificateFolder, readCertificateFolder } from '#/resources/certificate_folder.ts'
+import { openCertificates } from './certificates.ts'
+import { ensureDefaultCertificate } from './default_certificate.ts'
+import type { ServingDeps } from './server.ts'
+import { openTlsListener, type TlsListener } from './tls_listener.ts'
+
+export interface Tls {
+  port: number
+  /** Resolves when the KeyPairs there are now are served. */
+  follow(deps: ServingDeps): Promise<() => void>
+  /** Makes KeyPairs of the folder's certificates, as they were when the listener opened. */
+  applyFolder(deps: ServingDeps): Promise<void>
+  close: TlsListener['close']
+}
+
+export interface TlsOptions extends Pick<ServingDeps, 'log' | 'clock'> {
+  settings: Settings
+  http1: Server
+  handle: Parameters<typeof openTlsListener>[0]['handle']
+}
+
+export const openTls = async ({ settings, log, clock, http1, handle }: TlsOptions): Promise<Tls> => {
+  const host = new URL(settings.BASE_URL).hostname.replace(/^\[|\]$/g, '')
+  const folder = await readFolder(settings)
+  const certificates = openCertificates({
+    fallback: await ensureDefaultCertificate({ dataDir: settings.DATA_DIR, host, log }, clock()),
+    pairs: new Map(folder.pairs.map(({ name, certificate, privateKey }) => [`default/${name}`, { certificate, privateKey }])),
+    host,
+    log,
+    clock,
+  })
+  const listener = openTlsListener({ http1, handle, certificates })
+  const { port } = await listener.listen(settings.TLS_PORT ?? 0, settings.HOST)
+  return {
+    port,
+    follow: (deps) => certificates.follow(deps),
+    applyFolder: (deps) => applyCertificateFolder(deps, folder),
+    close: listener.close,
+  }
+}
+
+const readFolder = async ({ CERTS_DIR }: Settings): Promise<CertificateFolder> =>
+  CERTS_DIR === undefined ? { pairs: [], faults: [] } : readCertificateFolder(CERTS_DIR)

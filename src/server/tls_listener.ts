@@ -1,0 +1,135 @@
+/**
+ * The listener of TLS_PORT. Whoever speaks HTTP/1.1 there is handed to the listener of PORT, with all its bounds, and web sockets; HTTP/2 has bounds
+ * of its own. Node's secure server for both would make a second HTTP/1.1 server with other bounds, so the two are kept apart by ALPN here.
+ *
+ * Web sockets over HTTP/2 (RFC 8441) are not offered: browsers that are not told of them open a connection of HTTP/1.1.
+ */
+import type { Server } from 'node:http'
+import type { Http2ServerRequest, Http2ServerResponse, ServerHttp2Session } from 'node:http2'
+import type { AddressInfo } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import type { Certificates } from './certificates.ts'
+import { Request, Response } from './http2_messages.ts'
+import { listen } from './listener.ts'
+import { tlsSettings } from './tls_settings.ts'
+
+const { createServer: createHttp2Server } = process.getBuiltinModule('node:http2')
+const { createServer: createTlsServer } = process.getBuiltinModule('node:tls')
+
+export interface TlsListener {
+  listen(port: number, host: string): Promise<AddressInfo>
+  /** Stops accepting, tells connections of HTTP/2 to go away when their requests are answered, cuts those that have not by the deadline. */
+  close(withinMs: number): Promise<void>
+}
+
+export interface TlsListenerOptions {
+  /** Answers HTTP/1.1. */
+  http1: Server
+  handle: (request: Http2ServerRequest, response: Http2ServerResponse) => void
+  certificates: Certificates
+  /** A connection of HTTP/2 without a request for so long is told to go away. */
+  idleMs?: number
+}
+
+/** Less than a stop may take. */
+const handshakeWithinMs = 7_000
+const goodbyeMs = 5_000
+const deadPeerMs = 60_000
+
+export const openTlsListener = ({ http1, handle, certificates, idleMs = 65_000 }: TlsListenerOptions): TlsListener => {
+  const http2 = createHttp2Server(
+    {
+      Http2ServerRequest: Request,
+      Http2ServerResponse: Response,
+      settings: {
+        maxConcurrentStreams: 100,
+        // As maxHeaderSize of HTTP/1.1.
+        maxHeaderListSize: 32 * 1_024,
+        enableConnectProtocol: false,
+        initialWindowSize: 256 * 1_024,
+      },
+      maxHeaderListPairs: 200,
+      // Streams that are reset as soon as they are opened (CVE-2023-44487): a browser that leaves a page resets as many as it had open.
+      streamResetBurst: 200,
+      streamResetRate: 30,
+      maxSessionInvalidFrames: 50,
+      maxSessionRejectedStreams: 50,
+      maxSettings: 16,
+      maxSessionMemory: 10,
+    },
+    handle,
+  )
+  const sessions = new Set<ServerHttp2Session>()
+  const sockets = new Set<TLSSocket>()
+  let isClosing = false
+
+  http2.on('session', (session) => {
+    sessions.add(session)
+    session.once('close', () => sessions.delete(session))
+    session.setLocalWindowSize(1_024 * 1_024)
+    endWhenIdle(session, idleMs)
+    if (isClosing) session.close()
+  })
+
+  const server = createTlsServer(
+    {
+      ...tlsSettings,
+      ...certificates.unnamed(),
+      ALPNProtocols: ['h2', 'http/1.1'],
+      handshakeTimeout: handshakeWithinMs,
+      keepAlive: true,
+      keepAliveInitialDelay: deadPeerMs,
+      SNICallback: (name, done) => done(null, certificates.contextFor(name)),
+    },
+    (socket) => {
+      sockets.add(socket)
+      socket.once('close', () => sockets.delete(socket))
+      // What goes wrong before someone else listens is no one's fault here.
+      socket.on('error', () => socket.destroy())
+      // Each costs the server more than who asks for it; TLS 1.3 has none.
+      socket.disableRenegotiation()
+      if (socket.alpnProtocol === 'h2') http2.emit('connection', socket)
+      else http1.emit('connection', socket)
+    },
+  )
+  // A new context has new keys for tickets, so that no connection goes on with a certificate that was replaced.
+  const unheard = certificates.onChange(() => server.setSecureContext({ ...tlsSettings, ...certificates.unnamed() }))
+
+  return {
+    listen: (port, host) => listen(server, port, host),
+    close: (withinMs) =>
+      new Promise((resolve) => {
+        isClosing = true
+        unheard()
+        const deadline = setTimeout(() => {
+          for (const socket of sockets) socket.destroy()
+        }, withinMs)
+        server.close(() => {
+          clearTimeout(deadline)
+          resolve()
+        })
+        http1.closeIdleConnections()
+        for (const session of sessions) session.close()
+      }),
+  }
+}
+
+/** Whatever else goes by, such as pings or half a request: without a request a connection is of no use. */
+const endWhenIdle = (session: ServerHttp2Session, idleMs: number): void => {
+  let open = 0
+  const end = () => {
+    session.close()
+    const late = setTimeout(() => session.destroy(), goodbyeMs)
+    session.once('close', () => clearTimeout(late))
+  }
+  let timer = setTimeout(end, idleMs)
+  session.on('stream', (stream) => {
+    open++
+    clearTimeout(timer)
+    stream.once('close', () => {
+      open--
+      if (open === 0 && !session.closed) timer = setTimeout(end, idleMs)
+    })
+  })
+  session.once('close', () => clearTimeout(timer))
+}
