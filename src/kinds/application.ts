@@ -48,10 +48,20 @@ export const Application = defineKind({
       if (proxy !== undefined && authClientRef !== undefined)
         context.addIssue({ code: 'custom', path: ['authClientRef'], message: 'an application behind an outpost has a client of its own' })
     }, always),
-  references: ({ authServerRef, authClientRef }, namespace) => [
+  references: ({ authServerRef, authClientRef, proxy }, namespace) => [
     { kind: 'AuthServer', namespace: authServerRef.namespace ?? namespace, name: authServerRef.name, pointer: '/spec/authServerRef' },
     ...(authClientRef
       ? [{ kind: 'AuthClient', namespace: authClientRef.namespace ?? namespace, name: authClientRef.name, pointer: '/spec/authClientRef' }]
+      : []),
+    ...(proxy?.outpostRef
+      ? [
+          {
+            kind: 'Outpost',
+            namespace: proxy.outpostRef.namespace ?? namespace,
+            name: proxy.outpostRef.name,
+            pointer: '/spec/proxy/outpostRef',
+          },
+        ]
       : []),
   ],
 })

@@ -1,7 +1,7 @@
 /** `Application.spec.proxy`: an application that knows nothing of sign-in, and how an outpost stands in front of it. */
 import { z } from 'zod'
 import { isBoundedPattern } from '#/lib/expression_bounds.ts'
-import { always, distinct, duration, text, webUrl } from './fields.ts'
+import { always, distinct, duration, reference, text, webUrl } from './fields.ts'
 
 /** An attribute of a person, `a-z` and what names of attributes have. */
 const attribute = text(200)
@@ -67,6 +67,7 @@ export const proxySpec = z
       .describe(
         'proxy: requests go through the outpost. forward_single: a proxy in front of the application asks the outpost about each request. forward_domain: the same, with one sign-in for all applications under cookieDomain.',
       ),
+    outpostRef: reference('Outpost').optional().describe('The Outpost that guards it. Absent: the one that is part of the server.'),
     externalUrl: webUrl.describe('Where people find the application.'),
     upstreamUrl: webUrl.optional().describe('Where the outpost finds it (mode proxy).'),
     cookieDomain: z

@@ -7,6 +7,7 @@ import { Flow } from './flow.ts'
 import { Group } from './group.ts'
 import { KeyPair } from './key_pair.ts'
 import type { Kind } from './kind.ts'
+import { Outpost } from './outpost.ts'
 import { Role } from './role.ts'
 import { User } from './user.ts'
 import { UserStore } from './user_store.ts'
@@ -23,6 +24,7 @@ export const kinds = {
   AuthServer,
   AuthClient,
   ClaimMapper,
+  Outpost,
   Application,
 } satisfies Record<string, Kind>
 

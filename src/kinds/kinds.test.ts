@@ -20,6 +20,7 @@ const least: Record<keyof typeof kinds, object> = {
   AuthServer: { issuerUrl: 'https://sign-in.example.com' },
   AuthClient: { authServerRef: { name: 'default' } },
   ClaimMapper: { authServerRef: { name: 'default' }, claims: [{ name: 'team', value: 'user.attributes.team' }] },
+  Outpost: {},
   Application: { authServerRef: { name: 'default' }, displayName: 'Shop', launchUrl: 'https://shop.example.com' },
 }
 

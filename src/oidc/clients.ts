@@ -13,7 +13,7 @@ import type { Db } from '#/lib/sql.ts'
 import { findRegisteredClient, useRegisteredClient } from '#/model/registered_clients.ts'
 import type { EffectivePolicy } from '#/policy/effective_policy.ts'
 import { type ClientSecret, findClientSecrets } from '#/resources/client_secrets.ts'
-import { outpostClientSecret } from '#/resources/outpost_client.ts'
+import { outpostClientSecret, outpostOf } from '#/resources/outpost_client.ts'
 import type { ResolvedAuthServer, ResolvedClient, Snapshot } from '#/resources/snapshot.ts'
 import { rememberKeyFailures } from './client_keys.ts'
 import { clientMetadata } from './client_metadata.ts'
@@ -93,11 +93,14 @@ export const openClients = (
   const kept = new Map<string, Kept>()
   const making = new Map<string, Promise<Client | undefined>>()
 
+  const secretAtOutpost = (application: NonNullable<ResolvedClient['application']>, clientId: string) =>
+    outpostClientSecret(deps.rootSecret, { issuerUrl: authServer.issuerUrl, clientId, outpost: outpostOf(application) })
+
   const secretsOf = async ({ resource, usesSecret, application, clientId }: ResolvedClient, now: Date): Promise<ClientSecret[]> => {
     const { namespace, name } = resource.metadata
     if (!usesSecret) return []
     return application
-      ? [{ secret: outpostClientSecret(deps.rootSecret, authServer.issuerUrl, clientId), createdAt: now, expiresAt: undefined }]
+      ? [{ secret: secretAtOutpost(application, clientId), createdAt: now, expiresAt: undefined }]
       : await findClientSecrets(deps.db, deps.rootSecret, namespace, name, now)
   }
 

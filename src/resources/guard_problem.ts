@@ -1,7 +1,7 @@
 /** Why an application behind an outpost is closed to everyone. What cannot be served as it is written is not served at all. */
 import { isUnder, publicPathProblem } from '#/kinds/application_proxy.ts'
 import type { Configuration, Problem } from './configuration.ts'
-import { clientOfApplication } from './outpost_client.ts'
+import { clientOfApplication, outpostOf } from './outpost_client.ts'
 import type { ResourceOf } from './resource.ts'
 
 /** Of the older of two that claim the same, that one keeps it. */
@@ -33,6 +33,12 @@ export const guardProblem = (
   if (!proxy) return undefined
   const client = clientOfApplication({ client: (namespace, name) => configuration.clients.get(`${namespace}/${name}`) }, application)
   if (client?.problem) return client.problem
+  const outpost = outpostOf(application)
+  if (
+    outpost !== undefined &&
+    !configuration.byKind.get('Outpost')?.some(({ metadata }) => `${metadata.namespace}/${metadata.name}` === outpost)
+  )
+    return { reason: 'OutpostNotFound', message: `there is no Outpost ${outpost}`, errors: [] }
   for (const [index, pattern] of proxy.publicPaths.entries()) {
     const found = publicPathProblem(pattern)
     if (found)

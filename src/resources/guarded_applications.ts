@@ -6,8 +6,7 @@ import { parseDuration } from '#/lib/clock.ts'
 import { deriveKey } from '#/lib/crypto.ts'
 import type { Secret } from '#/lib/secret.ts'
 import type { Acr } from '#/policy/acr.ts'
-import type { ResolvedAuthServer } from './configuration.ts'
-import { clientOfApplication, outpostClientSecret } from './outpost_client.ts'
+import { clientOfApplication, outpostClientSecret, outpostOf } from './outpost_client.ts'
 import type { ResourceOf } from './resource.ts'
 import type { Snapshot } from './snapshot.ts'
 
@@ -68,6 +67,8 @@ export const guardedApplication = (
   const key = `${metadata.namespace}/${metadata.name}`
   const { origin, host, pathname } = new URL(proxy.externalUrl)
   const { timeouts } = proxy.upstream
+  const { issuerUrl } = client.authServer
+  const outpost = outpostOf(application)
   return {
     key,
     displayName: spec.displayName,
@@ -88,16 +89,23 @@ export const guardedApplication = (
     },
     access: spec.access,
     client: { name: spec.displayName, clientId: client.clientId, labels: metadata.labels },
-    clientSecret: outpostClientSecret(rootSecret, client.authServer.issuerUrl, client.clientId).reveal(),
+    clientSecret: outpostClientSecret(rootSecret, { issuerUrl, clientId: client.clientId, outpost }).reveal(),
     authMethod: client.tokenEndpointAuthMethod,
     pushed: client.policy.requirePushedAuthorizationRequests,
     acr: client.policy.acr,
     requiredFactors: client.policy.requiredFactors,
-    issuer: { url: client.authServer.issuerUrl, displayName: client.authServer.displayName },
-    cookieKey: deriveKey(rootSecret, cookiePurpose(proxy, key, client.authServer)).toString('base64url'),
+    issuer: { url: issuerUrl, displayName: client.authServer.displayName },
+    cookieKey: deriveKey(rootSecret, cookiePurpose(proxy, key, { issuerUrl, outpost })).toString('base64url'),
     problem: snapshot.problemOfApplication(application)?.message,
   }
 }
 
-const cookiePurpose = ({ mode, cookieDomain }: ProxySpec, key: string, { issuerUrl }: ResolvedAuthServer): string =>
-  mode === 'forward_domain' ? `outpost_cookie domain ${cookieDomain} ${issuerUrl}` : `outpost_cookie ${key} ${issuerUrl}`
+/** Another key at each Outpost: with that of one nobody makes cookies for another, also not under the same domain. */
+const cookiePurpose = (
+  { mode, cookieDomain }: ProxySpec,
+  key: string,
+  { issuerUrl, outpost }: { issuerUrl: string; outpost: string | undefined },
+): string => {
+  const purpose = mode === 'forward_domain' ? `outpost_cookie domain ${cookieDomain} ${issuerUrl}` : `outpost_cookie ${key} ${issuerUrl}`
+  return outpost === undefined ? purpose : `${purpose} at ${outpost}`
+}

@@ -15,6 +15,12 @@ export interface OutpostClient {
 
 export const outpostPath = '/outpost.signet'
 
+/** `namespace/name` of the Outpost that guards an application; undefined: the one that is part of the server. */
+export const outpostOf = ({ metadata, spec }: Pick<ResourceOf<'Application'>, 'metadata' | 'spec'>): string | undefined => {
+  const ref = spec.proxy?.outpostRef
+  return ref && `${ref.namespace ?? metadata.namespace}/${ref.name}`
+}
+
 /** No AuthClient can have this name. */
 export const outpostClientName = (application: string): string => `${application}/outpost`
 
@@ -48,9 +54,19 @@ export const outpostClientOf = (application: ResourceOf<'Application'>): Outpost
   }
 }
 
-/** The secret of such a client: derived, since outposts are ours and are told it. */
-export const outpostClientSecret = (rootSecret: Secret, issuerUrl: string, client_id: string): Secret =>
-  new Secret(createHmac('sha256', deriveKey(rootSecret, 'outpost_clients')).update(`${issuerUrl}\n${client_id}`).digest('base64url'))
+/**
+ * The secret of such a client: derived, since outposts are ours and are told it. Another one at each Outpost, so that one that was stolen knows
+ * none of what is made for another.
+ */
+export const outpostClientSecret = (
+  rootSecret: Secret,
+  { issuerUrl, clientId, outpost }: { issuerUrl: string; clientId: string; outpost: string | undefined },
+): Secret =>
+  new Secret(
+    createHmac('sha256', deriveKey(rootSecret, 'outpost_clients'))
+      .update(`${issuerUrl}\n${clientId}${outpost === undefined ? '' : `\n${outpost}`}`)
+      .digest('base64url'),
+  )
 
 /** The client that people come to an application through; undefined when it has none. */
 export const clientOfApplication = <Client>(

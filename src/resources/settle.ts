@@ -29,6 +29,8 @@ const dependents: Record<string, 'all' | readonly string[]> = {
   AuthServer: 'all',
   AuthPolicy: 'all',
   AuthClient: ['AuthPolicy', 'Application'],
+  Outpost: ['Application'],
+  Application: ['Outpost'],
 }
 
 /** Throws Problem `invalid` with every field at fault, when the fault lies in what was written. */

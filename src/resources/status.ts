@@ -6,7 +6,7 @@ import { renderEffectivePolicy } from '#/policy/effective_policy.ts'
 import { violations } from '#/policy/resolved_client.ts'
 import { type Configuration, type Problem, type ResolvedClient, userStoreProblem } from './configuration.ts'
 import { guardProblem } from './guard_problem.ts'
-import { clientOfApplication } from './outpost_client.ts'
+import { clientOfApplication, outpostOf } from './outpost_client.ts'
 import { keyOf, type Parsed, type ResourceOf } from './resource.ts'
 
 interface Finding {
@@ -116,6 +116,15 @@ const finders: Record<string, (resource: Resource, configuration: Configuration,
       : notReady({ reason: 'AuthServerNotFound', message: `there is no AuthServer ${server}` })
   },
 
+  Outpost: ({ metadata }, { byKind }) => {
+    const guarded = ((byKind.get('Application') ?? []) as unknown as ResourceOf<'Application'>[]).filter(
+      (application) => outpostOf(application) === `${metadata.namespace}/${metadata.name}`,
+    )
+    return ready('InForce', `guards ${guarded.length} ${guarded.length === 1 ? 'application' : 'applications'}`, {
+      applications: { count: guarded.length, applications: guarded.slice(0, mostListed).map(named) },
+    })
+  },
+
   Application: (resource, configuration) => {
     const { authServerByKey, clients } = configuration
     const { spec, metadata } = resource as unknown as ResourceOf<'Application'>
@@ -128,11 +137,16 @@ const finders: Record<string, (resource: Resource, configuration: Configuration,
       return notReady({ reason: 'AuthClientNotFound', message: `there is no AuthClient ${clientName}` })
     if (spec.proxy) {
       const problem = guardProblem({ metadata, spec }, configuration)
-      return problem ? notReady(problem) : ready('Guarded', `an outpost guards ${spec.proxy.externalUrl}`)
+      return problem ? notReady(problem) : ready('Guarded', `${guardOf({ metadata, spec })} guards ${spec.proxy.externalUrl}`)
     }
     if (client?.problem) return notReady({ reason: 'AuthClientNotReady', message: `AuthClient ${clientName}: ${client.problem.message}` })
     return ready('Shown', 'people find it in the portal')
   },
+}
+
+const guardOf = (application: Pick<ResourceOf<'Application'>, 'metadata' | 'spec'>): string => {
+  const outpost = outpostOf(application)
+  return outpost === undefined ? 'the outpost of the server' : `Outpost ${outpost}`
 }
 
 const violationOf = (client: ResolvedClient) => {
