@@ -1,17 +1,14 @@
 /** The description of our REST (OpenAPI 3.1), made once from the table of endpoints and from the kinds, and a page to read it. */
-
-import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 import { kinds } from '#/kinds/index.ts'
 import type { Kind } from '#/kinds/kind.ts'
 import { problemContentType, problemSchema } from '#/lib/problem_document.ts'
+import { version } from '#/lib/version.ts'
 import { type DescribedEndpoint, type Endpoint, endpoint } from './endpoint.ts'
 import { flows } from './flows.ts'
 import type { JsonSchema, OpenApi, Operation } from './openapi_document.ts'
 import { renderReference } from './reference_page.ts'
 import { anyResource, anyResourceList } from './resource_schema.ts'
-
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
 
 export const jsonSchemaOf = (schema: z.ZodType, io: 'input' | 'output'): JsonSchema => {
   const { $schema, ...json } = z.toJSONSchema(schema, {

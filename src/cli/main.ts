@@ -1,8 +1,8 @@
 /** The commands. Each stands in the file of its name and is loaded when it is asked for, so that none pays for the others. */
-import { readFileSync } from 'node:fs'
 import { enableCompileCache } from 'node:module'
 import { join } from 'node:path'
 import { SettingsError } from '#/lib/config.ts'
+import { version } from '#/lib/version.ts'
 import { type Command, type Environment, UsageError } from './command.ts'
 
 interface Entry {
@@ -14,6 +14,7 @@ export const commands: Record<string, Entry> = {
   up: { summary: 'Everything in one process, with a database of its own', load: () => import('./up.ts') },
   server: { summary: 'A server, on a database that exists', load: () => import('./server.ts') },
   worker: { summary: 'A worker: background tasks, on a database that exists', load: () => import('./worker.ts') },
+  outpost: { summary: 'An outpost by itself, near the applications it guards', load: () => import('./outpost.ts') },
   migrate: { summary: 'Bring a database up to date', load: () => import('./migrate.ts') },
   apply: { summary: 'Apply manifests', load: () => import('./apply.ts') },
   diff: { summary: 'Show what apply would change', load: () => import('./diff.ts') },
@@ -49,9 +50,6 @@ const nearest = (name: string): string | undefined =>
     .filter(({ far, known }) => far <= 2 && far < known.length)
     .sort((a, b) => a.far - b.far)[0]?.known
 
-const version = (): string =>
-  (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }).version
-
 /** Answers the exit code: 0 done, 1 failed, 2 not understood. */
 export const main = async (args: string[], env: Environment): Promise<number> => {
   const [name, ...rest] = args
@@ -60,7 +58,7 @@ export const main = async (args: string[], env: Environment): Promise<number> =>
     return 0
   }
   if (name === '--version') {
-    process.stdout.write(`${version()}\n`)
+    process.stdout.write(`${version}\n`)
     return 0
   }
   const entry = Object.hasOwn(commands, name) ? commands[name] : undefined

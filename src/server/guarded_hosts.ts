@@ -1,8 +1,6 @@
 /** Where applications stand that are reached through the outpost: looked up for every request, so made once a change. */
 import type { Snapshot } from '#/resources/snapshot.ts'
-
-/** As the addresses of applications say hosts. */
-export const plainHost = (host: string): string => host.replace(/\.(?=:\d+$|$)/, '').replace(/:(?:80|443)$/, '')
+import { plainHost } from './plain_host.ts'
 
 export const openGuardedHosts = (snapshot: Pick<Snapshot, 'generation' | 'list'>) => {
   let generation: string | undefined
@@ -11,7 +9,7 @@ export const openGuardedHosts = (snapshot: Pick<Snapshot, 'generation' | 'list'>
   const read = () => {
     prefixes = new Map()
     for (const { spec } of snapshot.list('Application')) {
-      if (spec.proxy?.mode !== 'proxy') continue
+      if (spec.proxy?.mode !== 'proxy' || spec.proxy.outpostRef) continue
       const { host, pathname } = new URL(spec.proxy.externalUrl)
       prefixes.set(
         host,

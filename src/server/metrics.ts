@@ -19,8 +19,8 @@ interface Counting {
 /** More requests than any server answers before it is loaded. */
 const mostKept = 10_000
 
-/** Prometheus metrics of this process; names after OpenTelemetry's where there is one. */
-export const openMetrics = (db: Database): Metrics => {
+/** Prometheus metrics of this process; names after OpenTelemetry's where there is one. Without a database there is nothing of one. */
+export const openMetrics = (db?: Database): Metrics => {
   const kept: Parameters<Metrics['answered']>[] = []
   let counting: Counting | undefined
   let loading: Promise<Counting> | undefined
@@ -56,7 +56,7 @@ export const openMetrics = (db: Database): Metrics => {
   }
 }
 
-const openCounting = async (db: Database): Promise<Counting> => {
+const openCounting = async (db: Database | undefined): Promise<Counting> => {
   const { collectDefaultMetrics, Gauge, Histogram, Registry } = (await import('prom-client')).default
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
@@ -67,17 +67,19 @@ const openCounting = async (db: Database): Promise<Counting> => {
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10],
     registers: [registry],
   })
-  const connections = new Gauge({
-    name: 'signet_database_connections',
-    help: 'Connections to PostgreSQL by state; waiting are requests that wait for one.',
-    labelNames: ['state'],
-    registers: [registry],
-    collect() {
-      connections.set({ state: 'open' }, db.pool.totalCount)
-      connections.set({ state: 'idle' }, db.pool.idleCount)
-      connections.set({ state: 'waiting' }, db.pool.waitingCount)
-    },
-  })
+  if (db) {
+    const connections = new Gauge({
+      name: 'signet_database_connections',
+      help: 'Connections to PostgreSQL by state; waiting are requests that wait for one.',
+      labelNames: ['state'],
+      registers: [registry],
+      collect() {
+        connections.set({ state: 'open' }, db.pool.totalCount)
+        connections.set({ state: 'idle' }, db.pool.idleCount)
+        connections.set({ state: 'waiting' }, db.pool.waitingCount)
+      },
+    })
+  }
   const labels = new Map<string, { part: string; status: string }>()
   return {
     answered: (part, status, seconds) => {

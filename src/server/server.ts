@@ -10,20 +10,20 @@ import { boundBody } from '#/lib/body_bound.ts'
 import { type Clock, systemClock } from '#/lib/clock.ts'
 import { networkMatcher, type Settings } from '#/lib/config.ts'
 import { returnStartMemory } from '#/lib/heap.ts'
-import { setCaller, setGuardedCaller, setUpgrade } from '#/lib/http.ts'
 import type { Log } from '#/lib/log.ts'
 import type { Secret } from '#/lib/secret.ts'
 import { type Database, openDatabase } from '#/lib/sql.ts'
 import { hasStarted } from '#/model/resources.ts'
 import type { FirstStart } from '#/resources/first_start.ts'
 import type { Snapshot } from '#/resources/snapshot.ts'
+import { answerHealth } from './answer_health.ts'
 import { openGuardedHosts } from './guarded_hosts.ts'
 import { openReadiness, type Readiness } from './health.ts'
-import { closeServer, listen, openListener, ServerResponse } from './listener.ts'
+import { closeServer, listen, openListener, type ServerResponse } from './listener.ts'
 import { openMetrics } from './metrics.ts'
 import { type Handle, openParts } from './parts.ts'
 import { refuse } from './refuse.ts'
-import { type Part, type RouterOptions, route, settleHeaders } from './router.ts'
+import { answerUpgrade, serve } from './serving.ts'
 import type { Tls } from './tls.ts'
 
 export interface ServerOptions {
@@ -78,6 +78,7 @@ export const startServer = async ({
   const metrics = openMetrics(db)
   const closing: (() => Promise<void> | void)[] = [() => db.close()]
   let stopping = false
+  const stop = new AbortController()
   let handle: Handle = (request, response) =>
     refuse(request, response, { code: 'unavailable', detail: 'Signet is starting', retryAfter: startingRetryAfter })
 
@@ -117,7 +118,14 @@ export const startServer = async ({
     const snapshot = await openSnapshot({ db, log, clock })
     closing.unshift(() => snapshot.close())
     const pages = openPages({ templatesDir: settings.TEMPLATES_DIR, log })
-    const deps = { db, log, clock, settings, snapshot, rootSecret, pages }
+    const ofConfiguration = { db, log, clock, settings, snapshot, rootSecret }
+    const feed = shared(async () => {
+      const { openFeed } = await import('#/outpost/feed.ts')
+      const opened = await openFeed(ofConfiguration)
+      closing.unshift(() => opened.close())
+      return opened
+    })
+    const deps = { ...ofConfiguration, pages, feed, stopping: stop.signal }
     if (tls) closing.unshift(await tls.follow(deps))
     const parts = openParts({
       programs: {
@@ -134,7 +142,7 @@ export const startServer = async ({
                 openCore(deps),
           ),
         outpost: () =>
-          import('./outpost.ts').then(
+          import('./embedded_outpost.ts').then(
             ({ openEmbeddedOutpost }) =>
               () =>
                 openEmbeddedOutpost({ ...deps, port: () => port }),
@@ -205,6 +213,7 @@ export const startServer = async ({
     stop: async () => {
       if (stopping) return
       stopping = true
+      stop.abort()
       await Promise.all([closeServer(server, requestsFinishWithinMs), tls?.close(requestsFinishWithinMs), closeServer(metrics.server, 0)])
       // What is still being opened must be there to be closed. How it failed, the one who waits for `started` has heard.
       await loaded.catch(() => {})
@@ -241,93 +250,16 @@ const openSecureListener = async ({ answer, ...options }: SecureListenerOptions)
   })
 }
 
-/**
- * A request to change the protocol is answered as any other, and its connection ends with the answer, unless the one who answers takes it.
- */
-const answerUpgrade = (handle: Handle, request: IncomingMessage, socket: Socket, head: Buffer): void => {
-  const response = new ServerResponse(request)
-  response.shouldKeepAlive = false
-  try {
-    response.assignSocket(socket)
-  } catch {
-    // An answer to an earlier request still uses it, and this one did not wait for it.
-    socket.destroy()
-    return
-  }
-  socket.on('error', () => socket.destroy())
-  response.once('finish', () => socket.destroySoon())
-  setUpgrade(request, { socket, head })
-  handle(request, response)
-}
-
-interface Serving extends RouterOptions {
-  log: Log
-  parts: Record<Part | 'outpost', Handle>
-  answered: (part: string, status: number, seconds: number) => void
-}
-
-const serve = ({ log, parts, answered, ...options }: Serving): Handle => {
-  // Its fields are these and no others: looking through every line for secrets took longer than answering.
-  const requests = log.child({}, { redact: [] })
-  return (request, response) => {
-    const began = performance.now()
-    const decided = route(request, options)
-    const requestId = decided.kind === 'refused' ? decided.requestId : decided.caller.requestId
-    response.setHeader('x-request-id', requestId)
-    response.once('close', () => {
-      const seconds = (performance.now() - began) / 1_000
-      const part = decided.kind === 'part' ? decided.part : decided.kind === 'outpost' ? 'outpost' : 'none'
-      answered(part, response.statusCode, seconds)
-      requests.info({
-        event: 'http.request',
-        'http.request.method': request.method,
-        // Without the query: codes, tokens and addresses of mail stand there.
-        'url.path': loggedPath(decided.kind === 'refused' ? '' : decided.url),
-        'http.response.status_code': response.statusCode,
-        'client.address': decided.kind === 'refused' ? request.socket.remoteAddress : decided.caller.network,
-        'signet.part': part,
-        'signet.request_id': requestId,
-        duration_ms: Math.round(seconds * 1e5) / 100,
-      })
+/** Opened when it is first asked for, and again when that failed; one for all. */
+const shared = <Opened>(open: () => Promise<Opened>): (() => Promise<Opened>) => {
+  let opened: Promise<Opened> | undefined
+  return () => {
+    opened ??= open().catch((error: Error) => {
+      opened = undefined
+      throw error
     })
-    if (decided.kind === 'refused') {
-      refuse(request, response, { code: decided.status === 421 ? 'misdirected' : 'bad_request', detail: decided.detail })
-      return
-    }
-    request.url = decided.url
-    if (decided.kind === 'outpost') {
-      setGuardedCaller(request, decided.caller)
-      parts.outpost(request, response)
-      return
-    }
-    settleHeaders(request, decided.caller)
-    setCaller(request, decided.caller)
-    parts[decided.part](request, response)
+    return opened
   }
-}
-
-const pathOf = (url: string) => url.split('?', 1)[0]?.slice(0, 256)
-
-/** Without what names one interaction: its address is half of the right to go on with it. */
-const loggedPath = (url: string) => pathOf(url)?.replace(/^(\/oauth2\/(?:interaction|authorize|device))\/.*/, '$1/…')
-
-const answerHealth = (
-  request: IncomingMessage,
-  response: ServerResponse,
-  readiness: () => Promise<Readiness>,
-  isStopping: () => boolean,
-) => {
-  const answer = (status: number, body: object) => {
-    const text = JSON.stringify(body)
-    response
-      .writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text), 'cache-control': 'no-store' })
-      .end(text)
-  }
-  const path = pathOf(request.url ?? '')
-  if (path === '/-/health/live') answer(200, { live: true })
-  else if (path !== '/-/health/ready') answer(404, { detail: 'there are /-/health/live and /-/health/ready' })
-  else if (isStopping()) answer(503, { ready: false, reason: 'stopping' })
-  else readiness().then((found) => answer(found.ready ? 200 : 503, found))
 }
 
 /** A server is often started beside the job that migrates: it waits, unready, rather than fail. */

@@ -1,0 +1,79 @@
+/** What every process that listens does with a request, whoever answers it: routed, told on, counted, logged. */
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import { setCaller, setGuardedCaller, setUpgrade } from '#/lib/http.ts'
+import type { Log } from '#/lib/log.ts'
+import { ServerResponse } from './listener.ts'
+import type { Handle } from './parts.ts'
+import { refuse } from './refuse.ts'
+import { type Part, type RouterOptions, route, settleHeaders } from './router.ts'
+
+/**
+ * A request to change the protocol is answered as any other, and its connection ends with the answer, unless the one who answers takes it.
+ */
+export const answerUpgrade = (handle: Handle, request: IncomingMessage, socket: Socket, head: Buffer): void => {
+  const response = new ServerResponse(request)
+  response.shouldKeepAlive = false
+  try {
+    response.assignSocket(socket)
+  } catch {
+    // An answer to an earlier request still uses it, and this one did not wait for it.
+    socket.destroy()
+    return
+  }
+  socket.on('error', () => socket.destroy())
+  response.once('finish', () => socket.destroySoon())
+  setUpgrade(request, { socket, head })
+  handle(request, response)
+}
+
+export interface Serving extends RouterOptions {
+  log: Log
+  parts: Record<Part | 'outpost', Handle>
+  answered: (part: string, status: number, seconds: number) => void
+}
+
+export const serve = ({ log, parts, answered, ...options }: Serving): Handle => {
+  // Its fields are these and no others: looking through every line for secrets took longer than answering.
+  const requests = log.child({}, { redact: [] })
+  return (request, response) => {
+    const began = performance.now()
+    const decided = route(request, options)
+    const requestId = decided.kind === 'refused' ? decided.requestId : decided.caller.requestId
+    response.setHeader('x-request-id', requestId)
+    response.once('close', () => {
+      const seconds = (performance.now() - began) / 1_000
+      const part = decided.kind === 'part' ? decided.part : decided.kind === 'outpost' ? 'outpost' : 'none'
+      answered(part, response.statusCode, seconds)
+      requests.info({
+        event: 'http.request',
+        'http.request.method': request.method,
+        // Without the query: codes, tokens and addresses of mail stand there.
+        'url.path': loggedPath(decided.kind === 'refused' ? '' : decided.url),
+        'http.response.status_code': response.statusCode,
+        'client.address': decided.kind === 'refused' ? request.socket.remoteAddress : decided.caller.network,
+        'signet.part': part,
+        'signet.request_id': requestId,
+        duration_ms: Math.round(seconds * 1e5) / 100,
+      })
+    })
+    if (decided.kind === 'refused') {
+      refuse(request, response, { code: decided.status === 421 ? 'misdirected' : 'bad_request', detail: decided.detail })
+      return
+    }
+    request.url = decided.url
+    if (decided.kind === 'outpost') {
+      setGuardedCaller(request, decided.caller)
+      parts.outpost(request, response)
+      return
+    }
+    settleHeaders(request, decided.caller)
+    setCaller(request, decided.caller)
+    parts[decided.part](request, response)
+  }
+}
+
+export const pathOf = (url: string) => url.split('?', 1)[0]?.slice(0, 256)
+
+/** Without what names one interaction: its address is half of the right to go on with it. */
+const loggedPath = (url: string) => pathOf(url)?.replace(/^(\/oauth2\/(?:interaction|authorize|device))\/.*/, '$1/…')
