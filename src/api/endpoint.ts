@@ -32,6 +32,8 @@ export interface Input<Params, Query, Body> {
   now: Date
   /** The resourceVersion of If-Match; undefined when absent or `*`. */
   ifMatch: string | undefined
+  /** The caller once more, as things are then: for an answer that goes on. Throws when they have no access any more. */
+  reauthenticate: () => Promise<ApiCaller>
   /** An address of ours as the caller sees it, with the prefix of the AuthServer. */
   address: (path: string) => string
 }
@@ -139,6 +141,7 @@ export const addEndpoint = (app: FastifyInstance, deps: EndpointDeps, definition
         },
         now,
         ifMatch: parseIfMatch(request.headers['if-match']),
+        reauthenticate: () => authenticate(request, clock()),
         address: (local) => http.authServer.pathPrefix + local,
       })
       reply.code(answer.status ?? (answer.body === undefined ? 204 : 200)).header('cache-control', 'no-store')

@@ -14,6 +14,8 @@ import { groups } from './groups.ts'
 import { invitations } from './invitations.ts'
 import { me } from './me.ts'
 import { openapi } from './openapi.ts'
+import { outpost_stream } from './outpost_stream.ts'
+import { outposts } from './outposts.ts'
 import { handleProblems } from './problem.ts'
 import { resources } from './resources.ts'
 import { tokens } from './tokens.ts'
@@ -35,6 +37,8 @@ export const endpoints = (deps: ApiDeps): Endpoint[] => {
     invitations,
     flow_trial,
     flow_attempts,
+    outposts,
+    outpost_stream,
     tokens,
     events,
   ].flatMap((group) => group(deps))

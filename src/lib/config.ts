@@ -65,6 +65,7 @@ const rootSecret = (value: string) =>
   Buffer.byteLength(value) >= 32 ? new Secret(value) : wrong('wants at least 32 bytes, such as openssl rand -base64 48 prints')
 const password = (value: string) => (value.length >= 8 ? new Secret(value) : wrong('wants at least 8 characters'))
 const token = (value: string) => (value.length >= 20 ? new Secret(value) : wrong('wants at least 20 characters'))
+const outpostName = (value: string) => (/^[a-z0-9.-]+\/[a-z0-9.-]+$/.test(value) ? value : wrong('wants NAMESPACE/NAME'))
 
 export const settingsTable = {
   PORT: row(port, '9000', 'Port of the HTTP listener.'),
@@ -115,8 +116,9 @@ export const settingsTable = {
     'Networks beside the public ones that may be called at an address someone else wrote down. Default with the embedded database: loopback and private ones, else none.',
   ),
   LOG_LEVEL: row(level, 'info', 'fatal, error, warn, info, debug, trace or silent.'),
-  TOKEN: row(secret, undefined, 'API token of the command line.'),
-  SERVER: row(httpUrl, undefined, 'Server the command line talks to.'),
+  TOKEN: row(secret, undefined, 'API token of the command line, or of `signet outpost`.'),
+  SERVER: row(httpUrl, undefined, 'Server the command line, or `signet outpost`, talks to.'),
+  OUTPOST: row(outpostName, undefined, 'Which Outpost `signet outpost` is, NAMESPACE/NAME. Unset: the only one that its token may be.'),
 } satisfies Record<string, Row<unknown>>
 
 type Table = typeof settingsTable

@@ -217,3 +217,17 @@ export const findPersonOfToken = (db: Db, token: TokenBelongings, now: Date) =>
                           and s.user_id = g.user_id
                           and s.expires_at > ${now}
                           and s.payload -> 'authorizations' -> g.client_id ->> 'grantId' = g.grant_id))`)
+
+/** Whether someone has signed in through one of these clients, which are given by issuer and client_id, and that has not ended. */
+export const hasGrantOfClients = async (
+  db: Db,
+  { user_id, issuers, client_ids }: { user_id: string; issuers: readonly string[]; client_ids: readonly string[] },
+  now: Date,
+): Promise<boolean> =>
+  (await db.maybeOne(sql`
+    select
+      from grants g
+      join unnest(${issuers}::text[], ${client_ids}::text[]) as c (issuer, client_id) on c.issuer = g.issuer and c.client_id = g.client_id
+     where g.user_id = ${user_id}
+       and g.expires_at > ${now}
+     limit 1`)) !== undefined

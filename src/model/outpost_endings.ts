@@ -18,6 +18,10 @@ export const listEndings = (db: Db, { after, since, limit }: { after: string; si
      order by ending_id
      limit ${limit}`)
 
+/** '0' when there is none. */
+export const findLastEnding = async (db: Db): Promise<string> =>
+  (await db.one<{ last: string }>(sql`select coalesce(max(ending_id), 0)::text as last from outpost_endings`)).last
+
 export const purgeEndings = (db: Db, until: Date, batch: number): Promise<number> =>
   db.run(sql`
     delete from outpost_endings

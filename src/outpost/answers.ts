@@ -26,6 +26,8 @@ export interface Answers {
     text: string,
     about?: { application: GuardedApplication; method?: string | undefined },
   ): undefined
+  /** Core can't be reached, so nobody can sign in or out: as a page, JSON or text, as Accept prefers. */
+  away(exchange: Exchanged, application: Pick<GuardedApplication, 'displayName'>): undefined
   json(exchange: Exchanged, value: unknown): undefined
   redirect(exchange: Exchanged, location: string, cookies?: string[]): undefined
   /** Where pages find their style. */
@@ -38,6 +40,9 @@ export interface ShownPage<Name extends PageName> {
   variables: PageVariables[Name]
   application: Pick<GuardedApplication, 'displayName'>
 }
+
+/** Seconds. */
+const awayRetryAfter = 5
 
 export const openAnswers = (pages: Pages): Answers => {
   const send = ({ response }: Exchanged, status: number, headers: Record<string, string>, body: string): undefined => {
@@ -68,6 +73,17 @@ export const openAnswers = (pages: Pages): Answers => {
         return page(exchange, 403, { name: 'error', variables, application })
       }
       return send(exchange, status, { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' }, `${text}\n`)
+    },
+
+    away: (exchange, application) => {
+      exchange.response.setHeader('retry-after', awayRetryAfter)
+      const { accept = '' } = exchange.request.headers
+      if (accept.includes('text/html')) return page(exchange, 503, { name: 'error', variables: { error: 'sign_in_away' }, application })
+      const shown = { status: 503, title: 'Not available at the moment', detail: 'nobody can sign in now; whoever is signed in goes on' }
+      const [type, text] = accept.includes('json')
+        ? ['application/problem+json', JSON.stringify(shown)]
+        : ['text/plain; charset=utf-8', `${shown.status} ${shown.title}: ${shown.detail}\n`]
+      return send(exchange, 503, { 'content-type': type, 'cache-control': 'no-store' }, text)
     },
 
     json: (exchange, value) =>

@@ -28,6 +28,8 @@ export interface Core {
   hasEnded(issuer: string, sid: string): boolean
   /** Milliseconds since 1970 of the last change of a person that is known here; 0: of none. */
   changedAt(user_id: string): number
+  /** Core can not be reached now, so nobody can sign in; whoever has is not concerned. */
+  isAway(): boolean
   /** Takes a request to an AuthServer's address to where it answers. */
   fetch(url: string, options: { method?: string; headers?: Record<string, string>; body?: string }): Promise<Response>
 }

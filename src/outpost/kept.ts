@@ -21,6 +21,7 @@ export const openKept = <Value>({ most, mostBytes }: { most: number; mostBytes: 
         forget(oldest)
       }
     },
+    entries: (): [string, Value][] => [...known].map(([key, { value }]) => [key, value]),
     size: () => known.size,
   }
 }

@@ -44,7 +44,7 @@ export const openOutpost = ({ core, log, clock, pages, version }: OutpostDeps): 
     guard = openGuard(core.applications())
   })
   const answers = openAnswers(pages)
-  const { page, refuse, redirect } = answers
+  const { page, refuse, redirect, away } = answers
   const deps = {
     core,
     log,
@@ -59,6 +59,13 @@ export const openOutpost = ({ core, log, clock, pages, version }: OutpostDeps): 
   const proxy = openProxy({ log })
 
   const staying = openStaying({ core, clock, judge: (question) => decide(deps, question), guard: () => guard })
+
+  const failedSignIn = (application: GuardedApplication, error: Error): undefined => {
+    log.warn(
+      { event: 'outpost.sign_in.failed', application: application.key, error: error.message.slice(0, 300) },
+      'a sign-in or a sign-out was not finished',
+    )
+  }
 
   const own: Record<string, (exchange: Exchange, query: string) => Answered> = {
     // Where the pages here lead on to.
@@ -90,9 +97,13 @@ export const openOutpost = ({ core, log, clock, pages, version }: OutpostDeps): 
       if (!application) return refuse(exchange, 404, 'no application stands here')
       if (application.problem !== undefined)
         return refuse(exchange, 403, 'the application is closed: its settings are wrong', { application })
+      if (core.isAway()) return away(exchange, application)
       const destination = { rd: safeDestination(rd, application, guard), cookies: exchange.request.headers.cookie }
-      const { location, setCookies } = await signIn.begin(application, destination, clock().getTime())
-      redirect(exchange, location, setCookies)
+      const begun = await signIn
+        .begin(application, destination, clock().getTime())
+        .catch((error: Error) => failedSignIn(application, error))
+      if (!begun) return away(exchange, application)
+      redirect(exchange, begun.location, begun.setCookies)
     },
 
     callback: async (exchange, query) => {
@@ -128,10 +139,8 @@ export const openOutpost = ({ core, log, clock, pages, version }: OutpostDeps): 
         }
         redirect(exchange, found.rd, [forget, hint(application, finished.idToken), ...writeSession(finished.session, application)])
       } catch (error) {
-        log.warn(
-          { event: 'outpost.sign_in.failed', application: application.key, error: (error as Error).message.slice(0, 300) },
-          'a sign-in was not finished',
-        )
+        failedSignIn(application, error as Error)
+        if (core.isAway()) return away(exchange, application)
         exchange.response.setHeader('set-cookie', forget)
         page(exchange, 400, { name: 'error', variables: { error: 'conflict', retry }, application })
       }
@@ -151,8 +160,13 @@ export const openOutpost = ({ core, log, clock, pages, version }: OutpostDeps): 
         return page(exchange, 200, { name: 'logged_out', variables: { client: { name: application.displayName } }, application })
       // Who was refused has no session here, but one at the AuthServer, as whom they would only be refused again.
       const [idToken] = cookiesNamed(cookie, hintName(application))
-      const cookies = [...applications.flatMap((each) => clearSession(each)), hint(application, '')]
-      redirect(exchange, await signIn.endSession(application, { idToken: idToken || undefined, state: signedOut }), [...new Set(cookies)])
+      const cookies = [...new Set([...applications.flatMap((each) => clearSession(each)), hint(application, '')])]
+      const ending = () => signIn.endSession(application, { idToken: idToken || undefined, state: signedOut })
+      const location = core.isAway() ? undefined : await ending().catch((error: Error) => failedSignIn(application, error))
+      if (location !== undefined) return redirect(exchange, location, cookies)
+      // Here they are signed out; that they are not at the AuthServer, they are told.
+      exchange.response.setHeader('set-cookie', cookies)
+      away(exchange, application)
     },
   }
 

@@ -11,6 +11,7 @@ import { readSettings } from '#/lib/config.ts'
 import { setCaller } from '#/lib/http.ts'
 import { openLog } from '#/lib/log.ts'
 import { Secret } from '#/lib/secret.ts'
+import { openFeed } from '#/outpost/feed.ts'
 import { openSnapshot } from '#/resources/snapshot.ts'
 import { freshDatabase } from './database.ts'
 
@@ -42,7 +43,9 @@ export const openApi = async ({ env = {} }: { env?: Record<string, string> } = {
   const snapshot = await openSnapshot({ db, log, clock })
   const rootSecret = new Secret('a root secret of tests, 32 bytes at least')
   const passwords = openPasswordHasher({ concurrency: 1, queueLimit: 20 })
-  const deps = { db, log, clock, settings: readSettings(env), snapshot, rootSecret, passwords }
+  const feed = () => openFeed({ db, log, clock, snapshot, rootSecret })
+  const { signal: stopping } = new AbortController()
+  const deps = { db, log, clock, settings: readSettings(env), snapshot, rootSecret, passwords, feed, stopping }
   const app = fastify({
     // Called first of all, for requests without a route as well.
     genReqId: (request) => {

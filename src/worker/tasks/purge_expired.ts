@@ -17,6 +17,7 @@ import { purgeReputations } from '#/model/network_reputations.ts'
 import { purgeInteractions } from '#/model/oidc_interactions.ts'
 import { purgeReplays } from '#/model/oidc_replays.ts'
 import { purgeEndings } from '#/model/outpost_endings.ts'
+import { purgeOutpostInstances } from '#/model/outpost_instances.ts'
 import { purgePushedRequests } from '#/model/pushed_authorization_requests.ts'
 import { purgeRefreshTokens } from '#/model/refresh_tokens.ts'
 import { purgeRegisteredClients } from '#/model/registered_clients.ts'
@@ -62,6 +63,7 @@ const purges: Record<string, Purge> = {
   known_devices: (db, now, rows) => purgeKnownDevices(db, daysBefore(now, 180), rows),
   remembered_devices: purgeRememberedDevices,
   outpost_endings: (db, now, rows) => purgeEndings(db, new Date(now.getTime() - sessionMs), rows),
+  outpost_instances: (db, now, rows) => purgeOutpostInstances(db, daysBefore(now, 7), rows),
   sessions: purgeSessions,
   api_tokens: purgeApiTokens,
   invitations: purgeInvitations,

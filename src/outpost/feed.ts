@@ -1,0 +1,148 @@
+/**
+ * What outposts are to be told, from configuration and database: once in a server for all outposts that it serves, the one within among them.
+ * An ending is told by NOTIFY, and read anew now and then, since a notice may be lost.
+ */
+import type { Clock } from '#/lib/clock.ts'
+import type { Log } from '#/lib/log.ts'
+import type { Secret } from '#/lib/secret.ts'
+import type { Database } from '#/lib/sql.ts'
+import { findLastEnding, listEndings } from '#/model/outpost_endings.ts'
+import { type GuardedApplication, guardedApplication } from '#/resources/guarded_applications.ts'
+import { outpostOf } from '#/resources/outpost_client.ts'
+import type { Snapshot } from '#/resources/snapshot.ts'
+import type { Message } from './message.ts'
+import { sessionMs } from './session.ts'
+
+export interface FeedDeps {
+  db: Database
+  log: Log
+  clock: Clock
+  snapshot: Snapshot
+  rootSecret: Secret
+}
+
+export interface Feed {
+  /** `outpost`: `namespace/name`; undefined: the one in the server. */
+  applications(outpost: string | undefined): Extract<Message, { type: 'applications' }>
+  /** Those after `after`, and some from before: they come in the order of their writing, which is not always that of their commits. */
+  endings(after: string): AsyncGenerator<Extract<Message, { type: 'endings' }>>
+  /** Told of endings and people as they come, and by `changed` that applications are to be read anew. Answers how to stop that. */
+  follow(follower: Follower): () => void
+  close(): void
+}
+
+export interface Follower {
+  tell(message: Message): void
+  changed(): void
+}
+
+const batch = 1_000
+/** Those that were written but not yet committed when others were read. */
+const overlap = 200n
+const lookEveryMs = 15_000
+
+export const openFeed = async ({ db, log, clock, snapshot, rootSecret }: FeedDeps): Promise<Feed> => {
+  const followers = new Set<Follower>()
+  const tell = (message: Message) => {
+    for (const follower of followers) follower.tell(message)
+  }
+  let seen = 0n
+
+  const endings: Feed['endings'] = async function* (from) {
+    const since = new Date(clock().getTime() - sessionMs)
+    let last = BigInt(from)
+    for (let after = last > overlap ? last - overlap : 0n; ; ) {
+      const found = await listEndings(db, { after: String(after), since, limit: batch })
+      for (const { ending_id } of found) {
+        after = BigInt(ending_id)
+        if (after > last) last = after
+      }
+      yield {
+        type: 'endings',
+        endings: found.map(({ issuer, sid, ended_at }) => ({ issuer, sid, endedAt: ended_at.getTime() })),
+        seen: String(last),
+      }
+      if (found.length < batch) return
+    }
+  }
+
+  /** Those of the overlap, which are read again each time. */
+  let told = new Set<string>()
+  const readEndings = async (): Promise<void> => {
+    const read = new Set<string>()
+    for await (const message of endings(String(seen))) {
+      seen = BigInt(message.seen)
+      const fresh = message.endings.filter(({ issuer, sid }) => {
+        const key = `${sid} ${issuer}`
+        read.add(key)
+        return !told.has(key)
+      })
+      if (fresh.length) tell({ ...message, endings: fresh })
+    }
+    told = read
+  }
+
+  let reading: Promise<void> | undefined
+  let again = false
+  const look = (): Promise<void> => {
+    again = true
+    reading ??= (async () => {
+      while (again) {
+        again = false
+        await readEndings()
+      }
+    })()
+      .catch((error: Error) =>
+        log.warn({ event: 'outpost.endings.unread', error: error.message }, 'which sessions ended could not be read; it is tried again'),
+      )
+      .finally(() => {
+        reading = undefined
+      })
+    return reading
+  }
+
+  await db.listen('outposts', () => void look())
+  await db.listen('people', (user_id) =>
+    // Empty: the connection was away, and what came meanwhile is lost.
+    tell({ type: 'people', user_ids: user_id === '*' || user_id === '' ? '*' : [user_id] }),
+  )
+  seen = BigInt(await findLastEnding(db))
+  const looking = setInterval(() => void look(), lookEveryMs)
+  looking.unref()
+  const stop = snapshot.onChange(() => {
+    for (const follower of followers) follower.changed()
+  })
+
+  /** Of this generation. */
+  let compiled: { generation: string; byOutpost: Map<string | undefined, readonly GuardedApplication[]> } | undefined
+  const compile = () => {
+    const { generation } = snapshot
+    if (compiled?.generation !== generation) {
+      const byOutpost = new Map<string | undefined, GuardedApplication[]>()
+      for (const application of snapshot.list('Application')) {
+        const guarded = guardedApplication(snapshot, rootSecret, application)
+        const outpost = outpostOf(application)
+        if (guarded) byOutpost.set(outpost, [...(byOutpost.get(outpost) ?? []), guarded])
+      }
+      compiled = { generation, byOutpost }
+    }
+    return compiled
+  }
+
+  return {
+    applications: (outpost) => {
+      const { generation, byOutpost } = compile()
+      return { type: 'applications', generation, applications: byOutpost.get(outpost) ?? [] }
+    },
+    endings,
+    follow: (follower) => {
+      followers.add(follower)
+      return () => followers.delete(follower)
+    },
+    close: () => {
+      stop()
+      clearInterval(looking)
+      followers.clear()
+    },
+  }
+}

@@ -1,0 +1,321 @@
+/** An outpost that runs by itself, beside a server that comes and goes. */
+import assert from 'node:assert/strict'
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { sql } from '#/lib/sql.ts'
+import { ask, type Guest, openGuest, signIn, startUpstream, type Told, type Upstream } from '../support/guarded.ts'
+import { freePort } from '../support/postgres.ts'
+import { runSignet, type Signet, startSignet, until } from '../support/signet.ts'
+
+const password = 'correct horse battery'
+
+interface ListedOutpost {
+  namespace: string
+  name: string
+  applications: string[]
+  instances: { version: string; address: string; isConnected: boolean; since: string; lastSeen: string; generation: string | null }[]
+}
+
+describe('an outpost that runs by itself', () => {
+  let core: Signet
+  let outpost: Signet
+  let upstream: Upstream
+  let port: number
+  let token: string
+  const people: Record<string, string> = {}
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
+  const at = (name: string) => `${name}.localhost:${port}`
+  const here = () => `here.localhost:${core.port}`
+
+  const application = (name: string, externalUrl: string, proxy: string, more = '') => `
+apiVersion: signet.dev/v1alpha1
+kind: Application
+metadata: { name: ${name}, namespace: default }
+spec:
+  displayName: ${name}
+  authServerRef: { name: default }
+  proxy:
+    externalUrl: ${externalUrl}
+${proxy.replace(/^/gm, '    ')}
+${more.replace(/^/gm, '  ')}
+---`
+  const outpostManifest = (namespace: string, name: string) => `
+apiVersion: signet.dev/v1alpha1
+kind: Outpost
+metadata: { name: ${name}, namespace: ${namespace} }
+spec: {}
+---`
+
+  /** A process of an outpost: it knows nothing of the database and the root secret. */
+  const startOutpost = (settings: Record<string, string | undefined>, waitUntil: 'ready' | 'live' = 'ready') =>
+    startSignet({
+      command: 'outpost',
+      databaseUrl: '',
+      waitUntil,
+      settings: {
+        DATABASE_URL: undefined,
+        SECRET_KEY: undefined,
+        BOOTSTRAP_TOKEN: undefined,
+        BOOTSTRAP_PASSWORD: undefined,
+        BASE_URL: undefined,
+        OUTBOUND_ALLOW: undefined,
+        SERVER: core.issuer,
+        ...settings,
+      },
+    })
+
+  const tokenFor = async (namespace: string) =>
+    (
+      await core.api<{ token: string; id: string }>('POST', '/api/v1/tokens', {
+        name: `outposts of ${namespace}`,
+        scope: { kinds: ['outposts'], namespaces: [namespace], verbs: ['use'] },
+      })
+    ).body
+
+  const signedIn = async (name: string, username: string): Promise<Guest> => {
+    const guest = openGuest(port)
+    await signIn(core, guest, { host: at(name), start: '/outpost.signet/start', answers: { username, password } })
+    return guest
+  }
+  const statusOf = async (guest: Guest, name: string, path = '/') => (await guest.open(at(name), path)).status
+  const sessionsOf = (username: string) => core.database.db.run(sql`delete from sessions where user_id = ${people[username]}`)
+  const listed = async () =>
+    (await core.api<{ items: ListedOutpost[] }>('GET', '/api/v1/outposts')).body.items.find(({ name }) => name === 'edge')
+  const health = async () =>
+    (await (await fetch(`http://127.0.0.1:${port}/-/health/ready`)).json()) as { ready: boolean; version: string; connected: boolean }
+  const connected = () => until(async () => (await health()).connected, { withinMs: 20_000, explain: () => outpost.logs().slice(-3_000) })
+
+  before(async () => {
+    core = await startSignet({ command: 'server' })
+    upstream = await startUpstream()
+    port = await freePort()
+    for (const username of ['anna', 'bert', 'carl']) {
+      const made = await core.api<{ id: string }>('POST', '/api/v1/users', {
+        username,
+        email: `${username}@example.com`,
+        emailVerified: true,
+      })
+      people[username] = made.body.id
+      await core.api('POST', `/api/v1/users/${made.body.id}/password`, { password })
+    }
+    await core.api('POST', '/api/v1/groups', { name: 'readers', members: ['anna', 'bert', 'carl'] })
+    const proxy = `mode: proxy\nupstreamUrl: http://127.0.0.1:${upstream.port}`
+    await core.apply(
+      outpostManifest('default', 'edge') +
+        outpostManifest('elsewhere', 'west') +
+        application(
+          'wiki',
+          `http://${at('wiki')}`,
+          `${proxy}\noutpostRef: { name: edge }\npublicPaths: [/health]`,
+          'access: { groups: [readers] }',
+        ) +
+        application('plain', `http://${at('plain')}`, 'mode: forward_single\noutpostRef: { name: edge }') +
+        application('far', `http://${at('far')}`, `${proxy}\noutpostRef: { name: west, namespace: elsewhere }`) +
+        application('here', `http://${here()}`, proxy),
+    )
+    ;({ token } = await tokenFor('default'))
+    outpost = await startOutpost({ PORT: String(port), TOKEN: token })
+    await connected()
+  })
+  after(async () => {
+    await outpost?.stop()
+    await core?.stop()
+    await upstream?.stop()
+  })
+
+  test('people sign in through it, in both modes, and each outpost guards its own applications alone', async () => {
+    const anna = await signedIn('wiki', 'anna')
+    const shown = await anna.open(at('wiki'), '/page?x=1', { headers: { 'X-Signet-Username': 'root' } })
+    assert.equal(shown.status, 200, shown.body)
+    const told = JSON.parse(shown.body) as Told
+    assert.deepEqual([told.url, told.headers['x-signet-username'], told.headers['x-signet-groups']], ['/page?x=1', 'anna', 'readers'])
+
+    const forwarded = {
+      'x-forwarded-proto': 'http',
+      'x-forwarded-host': at('plain'),
+      'x-forwarded-uri': '/a?b=c',
+      'x-forwarded-method': 'GET',
+    }
+    const bert = openGuest(port)
+    const first = await bert.open(at('plain'), '/outpost.signet/auth/traefik', { headers: forwarded })
+    assert.equal(first.status, 302)
+    await signIn(core, bert, { host: at('plain'), start: '/outpost.signet/start', answers: { username: 'bert', password } })
+    const passed = await bert.open(at('plain'), '/outpost.signet/auth/traefik', { headers: forwarded })
+    assert.deepEqual([passed.status, passed.headers['x-signet-username']], [200, 'bert'])
+
+    // The server does not guard what an Outpost does, nor the other way round, nor one Outpost what another does.
+    assert.equal((await ask(core.port, at('wiki'), '/')).status, 421)
+    for (const host of [here(), at('far'), 'nowhere.localhost']) assert.equal((await ask(port, host, '/')).status, 404, host)
+    assert.equal((await ask(port, `localhost:${core.port}`, '/api/v1/me')).status, 404)
+    assert.equal((await ask(port, at('wiki'), '/', { headers: { accept: 'application/json' } })).status, 401)
+    assert.equal((await ask(port, at('wiki'), '/health')).status, 200)
+  })
+
+  test('both sides show who is connected, and with which version', async () => {
+    const found = await until(async () => {
+      const edge = await listed()
+      return edge?.instances[0]?.generation ? edge : undefined
+    })
+    assert.deepEqual(found.applications, ['default/plain', 'default/wiki'])
+    assert.equal(found.instances.length, 1)
+    const [instance] = found.instances
+    assert.deepEqual([instance?.version, instance?.address, instance?.isConnected], [version, '127.0.0.1', true])
+    assert.ok(Date.parse(instance?.lastSeen ?? '') >= Date.parse(instance?.since ?? ''))
+    assert.deepEqual(JSON.parse((await ask(port, at('wiki'), '/outpost.signet/ping')).body), { status: 'ok', version })
+    const own = await health()
+    assert.deepEqual([own.ready, own.version, own.connected], [true, version, true])
+    assert.match(outpost.logs(), /outpost\.core\.connected/)
+    assert.match(core.logs(), /outpost\.connected/)
+    assert.ok(!outpost.logs().includes(token) && !core.logs().includes(token))
+    const metrics = await (await fetch(`http://127.0.0.1:${outpost.metricsPort}/metrics`)).text()
+    assert.match(metrics, /signet_http_server_request_duration_seconds_count\{part="outpost"/)
+  })
+
+  test('the end of a session, a change of groups and the end of an account reach it within two seconds', async () => {
+    const anna = await signedIn('wiki', 'anna')
+    assert.equal(await statusOf(anna, 'wiki'), 200)
+    await core.api('DELETE', `/api/v1/users/${people.anna}/sessions`)
+    await until(async () => (await statusOf(anna, 'wiki')) === 302, { withinMs: 2_000 })
+
+    const bert = await signedIn('wiki', 'bert')
+    const groups = await core.api<{ items: { id: string }[] }>('GET', '/api/v1/groups?q=readers')
+    const members = (names: string[]) => core.api('PATCH', `/api/v1/groups/${groups.body.items[0]?.id}`, { members: names })
+    await members(['anna', 'carl'])
+    await until(async () => (await statusOf(bert, 'wiki')) === 403, { withinMs: 2_000 })
+    await members(['anna', 'bert', 'carl'])
+    await until(async () => (await statusOf(bert, 'wiki')) === 200, { withinMs: 2_000 })
+
+    await core.api('PATCH', `/api/v1/users/${people.bert}`, { active: false })
+    await until(async () => (await statusOf(bert, 'wiki')) === 302, { withinMs: 2_000 })
+    await core.api('PATCH', `/api/v1/users/${people.bert}`, { active: true })
+  })
+
+  test('a change of an application reaches it', async () => {
+    const anna = await signedIn('wiki', 'anna')
+    assert.equal((await ask(port, at('wiki'), '/open')).status, 302)
+    const path = '/api/v1/namespaces/default/applications/wiki'
+    await core.api('PATCH', path, { spec: { proxy: { publicPaths: ['/health', '/open'] } } })
+    await until(async () => (await ask(port, at('wiki'), '/open')).status === 200, { withinMs: 2_000 })
+    assert.equal(await statusOf(anna, 'wiki'), 200)
+  })
+
+  test('core is killed under load: whoever is signed in goes on, and nobody can sign in until it is back', async () => {
+    const [anna, bert, carl] = await Promise.all([signedIn('wiki', 'anna'), signedIn('wiki', 'bert'), signedIn('wiki', 'carl')])
+    const guest = openGuest(core.port)
+    await signIn(core, guest, { host: here(), start: '/outpost.signet/start', answers: { username: 'anna', password } })
+    await core.api('DELETE', `/api/v1/users/${people.carl}/sessions`)
+    await until(async () => (await statusOf(carl, 'wiki')) === 302, { withinMs: 2_000 })
+
+    let isOver = false
+    const failed: string[] = []
+    let passed = 0
+    const load = Array.from({ length: 24 }, async (_, index) => {
+      const own = index % 2 ? anna : bert
+      while (!isOver) {
+        const answer = await own.open(at('wiki'), `/load/${index}`).catch((error: Error) => ({ status: 0, body: error.message }))
+        if (answer.status === 200) passed++
+        else failed.push(`${answer.status} ${answer.body.slice(0, 100)}`)
+      }
+    })
+    await until(() => passed > 200)
+    await core.kill('SIGKILL')
+    await until(async () => !(await health()).connected, { withinMs: 10_000 })
+    const before = passed
+    await until(() => passed > before + 500)
+
+    for (const [accept, type] of [
+      ['text/html', /text\/html/],
+      ['application/json', /problem\+json/],
+      ['*/*', /text\/plain/],
+    ] as const) {
+      const away = await until(async () => {
+        const answer = await ask(port, at('wiki'), '/outpost.signet/start', { headers: { accept } })
+        return answer.status === 503 && answer
+      })
+      assert.match(String(away.headers['content-type']), type)
+      assert.ok(Number(away.headers['retry-after']) > 0)
+      assert.match(away.body, /can sign in/)
+    }
+
+    // Restarted now it goes on from what it kept, which nobody but its owner can read, and which holds no secret in the clear.
+    isOver = true
+    await Promise.all(load)
+    assert.deepEqual(failed, [])
+    await outpost.restart()
+    assert.equal((await health()).connected, false)
+    assert.equal(await statusOf(anna, 'wiki'), 200)
+    assert.equal(await statusOf(carl, 'wiki'), 302, 'a session that had ended stays ended')
+    const kept = join(outpost.dataDir, 'outpost_last_known')
+    assert.equal(statSync(kept).mode & 0o777, 0o600)
+    assert.doesNotMatch(readFileSync(kept, 'latin1'), /cookieKey|clientSecret|wiki/)
+    // By kill too, without a chance to tidy up.
+    await outpost.restart({ signal: 'SIGKILL' })
+    assert.equal(await statusOf(anna, 'wiki'), 200)
+
+    // What ends meanwhile it learns when core is back.
+    await sessionsOf('bert')
+    assert.equal(await statusOf(bert, 'wiki'), 200)
+    await core.restart()
+    await connected()
+    await until(async () => (await statusOf(bert, 'wiki')) === 302, { withinMs: 2_000 })
+    assert.equal(await statusOf(anna, 'wiki'), 200)
+    assert.equal(await statusOf(await signedIn('wiki', 'carl'), 'wiki'), 200)
+    // The outpost of the server is back with it, and knows whoever was signed in.
+    assert.equal((await guest.open(here(), '/')).status, 200)
+  })
+
+  test('a token that is unknown, or of another namespace, is refused in words', async () => {
+    const other = await tokenFor('elsewhere')
+    for (const [own, words] of [
+      [{ TOKEN: 'signet_a-token-that-nobody-made' }, /refuses this outpost: the token is unknown/],
+      [{ TOKEN: other.token, OUTPOST: 'default/edge' }, /refuses this outpost: this needs the right to use Outpost in namespace default/],
+      [{ TOKEN: token, OUTPOST: 'default/none' }, /refuses this outpost: there is no Outpost default\/none/],
+      [{ TOKEN: core.token }, /refuses this outpost: this token may be several Outposts: say which \(default\/edge, elsewhere\/west\)/],
+    ] as const) {
+      const { code, stderr } = await runSignet(['outpost', '--server', core.issuer, '--port', '0', '--metrics-port', '0'], {
+        settings: { ...own, DATA_DIR: join(outpost.dataDir, 'other'), LOG_LEVEL: 'error' },
+      })
+      assert.equal(code, 1)
+      assert.match(stderr, words)
+    }
+    // A token of an outpost is for nothing else.
+    for (const path of ['/api/v1/users', '/api/v1/namespaces/default/applications', '/api/v1/tokens'])
+      assert.equal((await core.api('GET', path, undefined, { token: other.token })).status, path.endsWith('tokens') ? 403 : 403, path)
+    const asked = (body: object, own: string) => core.api<{ person: unknown }>('POST', '/api/v1/outposts/person', body, { token: own })
+    assert.equal((await asked({ id: people.anna }, token)).status, 200)
+    assert.ok((await asked({ id: people.anna }, token)).body.person)
+    // Nobody has come to an application of that Outpost.
+    assert.equal((await asked({ id: people.anna }, other.token)).body.person, null)
+    assert.equal((await asked({ id: people.anna, outpost: 'default/edge' }, other.token)).status, 403)
+  })
+
+  test('an outpost that speaks another protocol is refused in words', async () => {
+    const query = new URLSearchParams({ protocol: '99', version: '9.9.9', instance: crypto.randomUUID(), hostname: 'x' })
+    const answer = await core.api<{ detail: string }>('GET', `/api/v1/outposts/stream?${query}`, undefined, { token })
+    assert.equal(answer.status, 409)
+    assert.match(
+      answer.body.detail,
+      /speaks protocol 1 with outposts, and the outpost \(Signet 9\.9\.9\) protocol 99: bring both to one version/,
+    )
+  })
+
+  test('an outpost whose token is taken back stops within seconds, and keeps nothing', async () => {
+    const own = await tokenFor('elsewhere')
+    const west = await startOutpost({ TOKEN: own.token })
+    await until(() => existsSync(join(west.dataDir, 'outpost_last_known')))
+    await core.api('DELETE', `/api/v1/tokens/${own.id}`)
+    await until(() => !west.isAlive(), { withinMs: 12_000, explain: () => west.logs().slice(-2_000) })
+    assert.match(west.logs(), /refuses this outpost: the token is unknown/)
+    assert.ok(!existsSync(join(west.dataDir, 'outpost_last_known')))
+    await west.stop()
+  })
+
+  test('the server stops at once, whoever is connected', async () => {
+    const { code, afterMs } = await core.kill('SIGTERM')
+    assert.equal(code, 0)
+    assert.ok(afterMs < 4_000, `${afterMs} ms`)
+    await core.restart()
+    await connected()
+  })
+})
