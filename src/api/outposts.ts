@@ -5,7 +5,7 @@ import { Problem } from '#/lib/problem.ts'
 import { listOutpostInstances, type OutpostInstance } from '#/model/outpost_instances.ts'
 import { mayISomewhere } from '#/policy/access.ts'
 import { outpostOf } from '#/resources/outpost_client.ts'
-import { aliveMs } from '#/resources/outpost_instances.ts'
+import { isConnected, outpostKey as keyOf } from '#/resources/outpost_instances.ts'
 import { nameOf } from './authenticate.ts'
 import type { ApiDeps } from './deps.ts'
 import { type Endpoint, endpoint } from './endpoint.ts'
@@ -37,7 +37,7 @@ const shown = (found: OutpostInstance, now: Date) => ({
   hostname: found.hostname,
   version: found.version,
   address: found.network,
-  isConnected: found.left_at === null && now.getTime() - found.seen_at.getTime() < aliveMs,
+  isConnected: isConnected(found, now),
   since: found.connected_at,
   lastSeen: found.seen_at,
   generation: found.generation,
@@ -63,7 +63,6 @@ export const outposts = ({ db, snapshot }: ApiDeps): Endpoint[] => [
         .filter(({ metadata: { namespace, name } }) => isAfter(namespace, name) && caller.may({ ...right, namespace }))
         .toSorted((a, b) => compare(a.metadata.namespace, b.metadata.namespace) || compare(a.metadata.name, b.metadata.name))
         .slice(0, limit + 1)
-      const keyOf = ({ namespace, name }: { namespace: string; name: string }) => `${namespace}/${name}`
       const keys = found.map(({ metadata }) => keyOf(metadata))
       const instances = Map.groupBy(await listOutpostInstances(db, keys), keyOf)
       const guarded = Map.groupBy(snapshot.list('Application'), (application) => outpostOf(application) ?? '')

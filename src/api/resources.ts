@@ -6,6 +6,7 @@ import type { Kind, Resource } from '#/kinds/kind.ts'
 import { Problem } from '#/lib/problem.ts'
 import type { Verb } from '#/policy/access.ts'
 import { createResource, deleteResource, patchResource, replaceResource } from '#/resources/change.ts'
+import { withInstances } from '#/resources/outpost_instances.ts'
 import { findOne, listPage } from '#/resources/read.ts'
 import type { ApiDeps } from './deps.ts'
 import { type Endpoint, endpoint, json, mergePatch } from './endpoint.ts'
@@ -52,9 +53,10 @@ export const resources = (deps: ApiDeps): Endpoint[] => {
       params: collections,
       query: z.strictObject({ ...listQuery, labelSelector }),
       answers: { 200: { description: 'A page; it may hold fewer than `limit` although there is a next one.', schema: anyResourceList } },
-      handle: async ({ params: { namespace, plural: word }, query }) => ({
-        body: await listPage(db, kindOf(word), { ...query, namespace: namespace === '*' ? undefined : namespace }),
-      }),
+      handle: async ({ params: { namespace, plural: word }, query, now }) => {
+        const { items, next } = await listPage(db, kindOf(word), { ...query, namespace: namespace === '*' ? undefined : namespace })
+        return { body: { items: await withInstances(db, items, now), next } }
+      },
     }),
     endpoint({
       method: 'POST',
@@ -85,10 +87,11 @@ export const resources = (deps: ApiDeps): Endpoint[] => {
       access: right('get'),
       params: single,
       answers: { 200: { description: 'As it was written, with its status.', schema: anyResource } },
-      handle: async ({ params: { namespace, plural: word, name } }) => {
+      handle: async ({ params: { namespace, plural: word, name }, now }) => {
         const found = await findOne(db, { kind: kindOf(word), namespace, name })
         if (!found) throw new Problem('not_found')
-        return { headers: etag(found), body: found }
+        const [shown] = await withInstances(db, [found], now)
+        return { headers: etag(found), body: shown }
       },
     }),
     endpoint({

@@ -1,5 +1,61 @@
+/** Processes of outposts that run by themselves, and what they make of the status of an Outpost. */
+import type { Condition, Resource } from '#/kinds/kind.ts'
+import type { Db } from '#/lib/sql.ts'
+import { listOutpostInstances, type OutpostInstance } from '#/model/outpost_instances.ts'
+
 /** An outpost says so often that it is there, and counts as gone when it was silent for so long. */
 export const beatMs = 5_000
 export const aliveMs = 16_000
 /** Processes of one Outpost at once. */
 export const mostInstances = 100
+
+export const isConnected = ({ left_at, seen_at }: Pick<OutpostInstance, 'left_at' | 'seen_at'>, now: Date): boolean =>
+  left_at === null && now.getTime() - seen_at.getTime() < aliveMs
+
+export const outpostKey = ({ namespace, name }: { namespace: string; name: string }): string => `${namespace}/${name}`
+
+/** Outposts among them with the status that their processes give them: looked up when it is asked for, since it changes by the second. */
+export const withInstances = async (db: Db, resources: readonly Resource[], now: Date): Promise<Resource[]> => {
+  const keys = resources.filter(({ kind }) => kind === 'Outpost').map(({ metadata }) => outpostKey(metadata))
+  if (keys.length === 0) return [...resources]
+  const instances = Map.groupBy(await listOutpostInstances(db, keys), outpostKey)
+  return resources.map((resource) =>
+    resource.kind === 'Outpost' ? withStatus(resource, instances.get(outpostKey(resource.metadata)) ?? [], now) : resource,
+  )
+}
+
+/** `instances`: those seen last first. Pure. */
+export const withStatus = (resource: Resource, instances: readonly OutpostInstance[], now: Date): Resource => {
+  const connected = instances.filter((each) => isConnected(each, now))
+  const [last] = instances
+  const since = Math.min(...connected.map(({ connected_at }) => connected_at.getTime()))
+  const overlaid = (condition: Condition): Condition => {
+    if (condition.type !== 'Ready' || condition.status !== 'True') return condition
+    return connected.length
+      ? {
+          ...condition,
+          reason: 'Connected',
+          message: `${connected.length} ${connected.length === 1 ? 'process is' : 'processes are'} connected; ${condition.message}`,
+          lastTransitionTime: new Date(since).toISOString(),
+        }
+      : {
+          ...condition,
+          status: 'False',
+          reason: 'NotConnected',
+          message: 'no process of it is connected: signet outpost is one',
+          lastTransitionTime: last ? (last.left_at ?? last.seen_at).toISOString() : condition.lastTransitionTime,
+        }
+  }
+  return {
+    ...resource,
+    status: {
+      ...resource.status,
+      ...(resource.status.conditions ? { conditions: resource.status.conditions.map(overlaid) } : {}),
+      instances: {
+        connected: connected.length,
+        versions: [...new Set(connected.map(({ version }) => version))].toSorted(),
+        ...(last ? { lastSeen: last.seen_at.toISOString() } : {}),
+      },
+    },
+  }
+}

@@ -16,6 +16,7 @@ import { closeServer, listen, openListener } from './listener.ts'
 import { openMetrics } from './metrics.ts'
 import type { Handle } from './parts.ts'
 import { refuse } from './refuse.ts'
+import { openSecureListener } from './secure_listener.ts'
 import { answerUpgrade, serve } from './serving.ts'
 
 export interface OutpostProcessOptions {
@@ -52,21 +53,26 @@ export const startOutpostProcess = async ({
   const notYet: Handle = (request, response) =>
     refuse(request, response, { code: 'unavailable', detail: 'this outpost was not told yet what it guards', retryAfter: nowhere })
   let handle = notYet
-  const listener = openListener((request, response) => {
+  const answer: Handle = (request, response) => {
     boundBody(request)
-    if (request.url?.startsWith('/-/health/'))
+    if (request.url?.startsWith('/-/health/')) {
       answerHealth(
         request,
         response,
         () => readiness(),
         () => stopping,
       )
-    else handle(request, response)
-  })
+    } else handle(request, response)
+  }
+  const listener = openListener(answer)
   listener.on('upgrade', (request, socket, head) => answerUpgrade((...asked) => handle(...asked), request, socket as Socket, head))
   const { port } = await listen(listener, settings.PORT, settings.HOST)
   const { port: metricsPort } = await listen(metrics.server, settings.METRICS_PORT, settings.HOST).catch(async (error: Error) => {
     await closeServer(listener, 0)
+    throw error
+  })
+  const tls = await openSecureListener({ settings, log, clock, http1: listener, answer }).catch(async (error: Error) => {
+    await Promise.all([closeServer(listener, 0), closeServer(metrics.server, 0)])
     throw error
   })
 
@@ -111,7 +117,7 @@ export const startOutpostProcess = async ({
     stop: async () => {
       if (stopping) return
       stopping = true
-      await Promise.all([closeServer(listener, requestsFinishWithinMs), closeServer(metrics.server, 0)])
+      await Promise.all([closeServer(listener, requestsFinishWithinMs), tls?.close(requestsFinishWithinMs), closeServer(metrics.server, 0)])
       await part.close()
       await standalone.close()
     },

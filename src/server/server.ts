@@ -3,7 +3,6 @@
  * server that is starting and not one that is gone. It is ready with the database, the configuration and the templates; the programs of the
  * parts come after (parts.ts). So what is only used there is imported where it is used.
  */
-import type { IncomingMessage, Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { boundBody } from '#/lib/body_bound.ts'
@@ -19,12 +18,12 @@ import type { Snapshot } from '#/resources/snapshot.ts'
 import { answerHealth } from './answer_health.ts'
 import { openGuardedHosts } from './guarded_hosts.ts'
 import { openReadiness, type Readiness } from './health.ts'
-import { closeServer, listen, openListener, type ServerResponse } from './listener.ts'
+import { closeServer, listen, openListener } from './listener.ts'
 import { openMetrics } from './metrics.ts'
 import { type Handle, openParts } from './parts.ts'
 import { refuse } from './refuse.ts'
+import { openSecureListener } from './secure_listener.ts'
 import { answerUpgrade, serve } from './serving.ts'
-import type { Tls } from './tls.ts'
 
 export interface ServerOptions {
   settings: Settings
@@ -229,25 +228,6 @@ export interface ServingDeps {
   clock: Clock
   rootSecret: Secret
   snapshot: Snapshot
-}
-
-interface SecureListenerOptions {
-  settings: Settings
-  log: Log
-  clock: Clock
-  http1: Server
-  answer: Handle
-}
-
-/** Loaded where it is wanted: it takes HTTP/2 and TLS to load. */
-const openSecureListener = async ({ answer, ...options }: SecureListenerOptions): Promise<Tls | undefined> => {
-  if (options.settings.TLS_PORT === undefined) return undefined
-  const { openTls } = await import('./tls.ts')
-  return openTls({
-    ...options,
-    // As far as anything here asks they are those of HTTP/1.1; http2_messages.ts sees to it.
-    handle: (request, response) => answer(request as unknown as IncomingMessage, response as unknown as ServerResponse),
-  })
 }
 
 /** Opened when it is first asked for, and again when that failed; one for all. */

@@ -162,6 +162,10 @@ spec: {}
     const [instance] = found.instances
     assert.deepEqual([instance?.version, instance?.address, instance?.isConnected], [version, '127.0.0.1', true])
     assert.ok(Date.parse(instance?.lastSeen ?? '') >= Date.parse(instance?.since ?? ''))
+    const { body } = await core.api<{
+      status: { conditions: { type: string; status: string; reason: string }[]; instances: { connected: number } }
+    }>('GET', '/api/v1/namespaces/default/outposts/edge')
+    assert.deepEqual([body.status.conditions[0]?.reason, body.status.instances.connected], ['Connected', 1])
     assert.deepEqual(JSON.parse((await ask(port, at('wiki'), '/outpost.signet/ping')).body), { status: 'ok', version })
     const own = await health()
     assert.deepEqual([own.ready, own.version, own.connected], [true, version, true])
