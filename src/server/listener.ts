@@ -7,6 +7,9 @@ import { hasBody } from '#/lib/body_bound.ts'
 export const { createServer, ServerResponse } = process.getBuiltinModule('node:http')
 export type ServerResponse = InstanceType<typeof ServerResponse>
 
+/** Of all headers of a request. Sign-ins at applications stand in cookies of up to 22 kB. */
+export const maxHeaderSize = 32 * 1_024
+
 /** Connections that changed their protocol: the server counts them, but neither knows nor ends them. */
 const changed = new WeakMap<Server, Set<Duplex>>()
 
@@ -17,8 +20,7 @@ const changed = new WeakMap<Server, Set<Duplex>>()
 export const openListener = (handle: (request: IncomingMessage, response: ServerResponse) => void): Server => {
   const server = createServer(
     {
-      // Sign-ins at applications stand in cookies of up to 22 kB.
-      maxHeaderSize: 32 * 1024,
+      maxHeaderSize,
       headersTimeout: 15_000,
       // Bodies are bounded one by one (body_bound.ts): an upload to an application may take hours.
       requestTimeout: 0,

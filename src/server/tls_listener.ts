@@ -6,11 +6,11 @@
  */
 import type { Server } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse, ServerHttp2Session } from 'node:http2'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { Certificates } from './certificates.ts'
 import { Request, Response } from './http2_messages.ts'
-import { listen } from './listener.ts'
+import { listen, maxHeaderSize } from './listener.ts'
 import { tlsSettings } from './tls_settings.ts'
 
 const { createServer: createHttp2Server } = process.getBuiltinModule('node:http2')
@@ -29,22 +29,26 @@ export interface TlsListenerOptions {
   certificates: Certificates
   /** A connection of HTTP/2 without a request for so long is told to go away. */
   idleMs?: number
+  handshakeWithinMs?: number
 }
 
-/** Less than a stop may take. */
-const handshakeWithinMs = 7_000
 const goodbyeMs = 5_000
 const deadPeerMs = 60_000
 
-export const openTlsListener = ({ http1, handle, certificates, idleMs = 65_000 }: TlsListenerOptions): TlsListener => {
+export const openTlsListener = ({
+  http1,
+  handle,
+  certificates,
+  idleMs = 65_000,
+  handshakeWithinMs = 10_000,
+}: TlsListenerOptions): TlsListener => {
   const http2 = createHttp2Server(
     {
       Http2ServerRequest: Request,
       Http2ServerResponse: Response,
       settings: {
         maxConcurrentStreams: 100,
-        // As maxHeaderSize of HTTP/1.1.
-        maxHeaderListSize: 32 * 1_024,
+        maxHeaderListSize: maxHeaderSize,
         enableConnectProtocol: false,
         initialWindowSize: 256 * 1_024,
       },
@@ -57,10 +61,16 @@ export const openTlsListener = ({ http1, handle, certificates, idleMs = 65_000 }
       maxSettings: 16,
       maxSessionMemory: 10,
     },
-    handle,
+    (request, response) => {
+      // nghttp2 holds only those to what the settings say who have said that they have read them.
+      if (isTooLarge(request)) response.writeHead(431).end()
+      else handle(request, response)
+    },
   )
   const sessions = new Set<ServerHttp2Session>()
   const sockets = new Set<TLSSocket>()
+  /** Connections that have not shaken hands yet, by their other end. */
+  const greeting = new Map<string, Socket>()
   let isClosing = false
 
   http2.on('session', (session) => {
@@ -76,12 +86,12 @@ export const openTlsListener = ({ http1, handle, certificates, idleMs = 65_000 }
       ...tlsSettings,
       ...certificates.unnamed(),
       ALPNProtocols: ['h2', 'http/1.1'],
-      handshakeTimeout: handshakeWithinMs,
       keepAlive: true,
       keepAliveInitialDelay: deadPeerMs,
       SNICallback: (name, done) => done(null, certificates.contextFor(name)),
     },
     (socket) => {
+      greeting.delete(otherEnd(socket))
       sockets.add(socket)
       socket.once('close', () => sockets.delete(socket))
       // What goes wrong before someone else listens is no one's fault here.
@@ -92,6 +102,17 @@ export const openTlsListener = ({ http1, handle, certificates, idleMs = 65_000 }
       else http1.emit('connection', socket)
     },
   )
+  server.on('connection', (socket: Socket) => {
+    const key = otherEnd(socket)
+    greeting.set(key, socket)
+    const late = setTimeout(() => {
+      if (greeting.get(key) === socket) socket.destroy()
+    }, handshakeWithinMs)
+    socket.once('close', () => {
+      clearTimeout(late)
+      if (greeting.get(key) === socket) greeting.delete(key)
+    })
+  })
   // A new context has new keys for tickets, so that no connection goes on with a certificate that was replaced.
   const unheard = certificates.onChange(() => server.setSecureContext({ ...tlsSettings, ...certificates.unnamed() }))
 
@@ -109,9 +130,18 @@ export const openTlsListener = ({ http1, handle, certificates, idleMs = 65_000 }
           resolve()
         })
         http1.closeIdleConnections()
+        for (const socket of greeting.values()) socket.destroy()
         for (const session of sessions) session.close()
       }),
   }
+}
+
+const otherEnd = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`
+
+const isTooLarge = ({ rawHeaders }: Http2ServerRequest): boolean => {
+  let size = 0
+  for (const text of rawHeaders) size += text.length
+  return size > maxHeaderSize
 }
 
 /** Whatever else goes by, such as pings or half a request: without a request a connection is of no use. */
