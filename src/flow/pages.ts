@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { openCatalogue } from '#/lib/catalogue.ts'
 import type { Log } from '#/lib/log.ts'
+import type { StaticContent } from '#/lib/static_file.ts'
 import { openTemplates, templatesFolder } from '#/lib/template.ts'
 import type { PageName, PageVariables, ShownClient } from './page_variables.ts'
 
@@ -40,11 +41,9 @@ export interface PageRenderer {
 const scriptNames = ['passkey', 'captcha'] as const
 type Script = (typeof scriptNames)[number]
 
-export interface StaticFile {
+export interface StaticFile extends StaticContent {
   /** Holds the hash of its content, so it may be kept for ever. */
   path: string
-  type: 'text/css' | 'text/javascript'
-  text: string
 }
 
 /** For one who has `deps` at hand. */

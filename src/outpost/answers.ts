@@ -7,6 +7,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { PageName, PageVariables } from '#/flow/page_variables.ts'
 import type { PageRenderer } from '#/flow/pages.ts'
 import { readLocales } from '#/lib/catalogue.ts'
+import { openStaticFile } from '#/lib/static_file.ts'
 import { outpostPath } from '#/resources/outpost_client.ts'
 import type { GuardedApplication } from './core.ts'
 
@@ -61,6 +62,8 @@ export const openAnswers = (pages: Pages): Answers => {
     return send(exchange, status, shown, html)
   }
 
+  const stylesheet = openStaticFile(pages.stylesheet)
+
   return {
     page,
 
@@ -100,17 +103,10 @@ export const openAnswers = (pages: Pages): Answers => {
     },
 
     stylesheetPath: `${outpostPath}${pages.stylesheet.path}`,
-    stylesheet: (exchange) =>
-      send(
-        exchange,
-        200,
-        {
-          'content-type': `${pages.stylesheet.type}; charset=utf-8`,
-          'cache-control': 'public, max-age=31536000, immutable',
-          'x-content-type-options': 'nosniff',
-        },
-        pages.stylesheet.text,
-      ),
+    stylesheet: ({ request, response }) => {
+      stylesheet(request, response)
+      return undefined
+    },
   }
 }
 

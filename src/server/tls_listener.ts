@@ -32,7 +32,8 @@ export interface TlsListenerOptions {
   handshakeWithinMs?: number
 }
 
-const goodbyeMs = 5_000
+/** For a client to read that its connection ends. */
+const goodbyeMs = 2_000
 const deadPeerMs = 60_000
 
 export const openTlsListener = ({
@@ -67,19 +68,24 @@ export const openTlsListener = ({
       else handle(request, response)
     },
   )
-  const sessions = new Set<ServerHttp2Session>()
+  /** With how to end each. */
+  const sessions = new Map<ServerHttp2Session, () => void>()
   const sockets = new Set<TLSSocket>()
   /** Connections that have not shaken hands yet, by their other end. */
   const greeting = new Map<string, Socket>()
   let isClosing = false
 
-  http2.on('session', (session) => {
-    sessions.add(session)
-    session.once('close', () => sessions.delete(session))
-    session.setLocalWindowSize(1_024 * 1_024)
-    endWhenIdle(session, idleMs)
-    if (isClosing) session.close()
-  })
+  const speakHttp2 = (socket: TLSSocket) => {
+    // Emitted before the next line is over.
+    http2.once('session', (session) => {
+      const end = boundIdleness(session, socket, idleMs)
+      sessions.set(session, end)
+      session.once('close', () => sessions.delete(session))
+      session.setLocalWindowSize(1_024 * 1_024)
+      if (isClosing) end()
+    })
+    http2.emit('connection', socket)
+  }
 
   const server = createTlsServer(
     {
@@ -98,7 +104,7 @@ export const openTlsListener = ({
       socket.on('error', () => socket.destroy())
       // Each costs the server more than who asks for it; TLS 1.3 has none.
       socket.disableRenegotiation()
-      if (socket.alpnProtocol === 'h2') http2.emit('connection', socket)
+      if (socket.alpnProtocol === 'h2') speakHttp2(socket)
       else http1.emit('connection', socket)
     },
   )
@@ -131,7 +137,7 @@ export const openTlsListener = ({
         })
         http1.closeIdleConnections()
         for (const socket of greeting.values()) socket.destroy()
-        for (const session of sessions) session.close()
+        for (const end of sessions.values()) end()
       }),
   }
 }
@@ -144,12 +150,19 @@ const isTooLarge = ({ rawHeaders }: Http2ServerRequest): boolean => {
   return size > maxHeaderSize
 }
 
-/** Whatever else goes by, such as pings or half a request: without a request a connection is of no use. */
-const endWhenIdle = (session: ServerHttp2Session, idleMs: number): void => {
+/**
+ * Whatever else goes by, such as pings or half a request: without a request a connection is of no use. Answers how to end it, which waits for the
+ * requests that run.
+ */
+const boundIdleness = (session: ServerHttp2Session, socket: TLSSocket, idleMs: number): (() => void) => {
   let open = 0
   const end = () => {
     session.close()
-    const late = setTimeout(() => session.destroy(), goodbyeMs)
+    const late = setTimeout(() => {
+      session.destroy()
+      // A client that reads nothing does not hear that it is over.
+      socket.destroySoon()
+    }, goodbyeMs)
     session.once('close', () => clearTimeout(late))
   }
   let timer = setTimeout(end, idleMs)
@@ -162,4 +175,8 @@ const endWhenIdle = (session: ServerHttp2Session, idleMs: number): void => {
     })
   })
   session.once('close', () => clearTimeout(timer))
+  return () => {
+    if (open === 0) end()
+    else session.close()
+  }
 }
