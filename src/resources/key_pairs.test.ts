@@ -7,6 +7,7 @@ import { sql } from '#/lib/sql.ts'
 import { makeAuthority } from '../../test/support/authority.ts'
 import { type Kernel, openKernel } from '../../test/support/kernel.ts'
 import { applyAs, outcomes, readyOf } from '../../test/support/manifests.ts'
+import { expireKeyPairs } from './expire_key_pairs.ts'
 import { findPrivateKey } from './key_pairs.ts'
 import { exportManifests, findOne } from './read.ts'
 
@@ -111,6 +112,17 @@ test('one that is over is taken, and says so', async () => {
   const [result] = await apply({ certificate: expired.cert, privateKey: expired.key }, 'over')
   assert.equal(result?.result, 'created')
   assert.equal(readyOf(result?.status)?.reason, 'Expired')
+})
+
+test('time alone makes one that is over say so, once, and an event tells it', async () => {
+  const before = new Date('2030-02-13T23:59:59Z')
+  const over = new Date('2030-02-14T00:00:00Z')
+  assert.equal(await expireKeyPairs(kernel, before), 0)
+  assert.equal(await expireKeyPairs(kernel, over), 1)
+  assert.equal(readyOf((await find())?.status)?.reason, 'Expired')
+  assert.equal(await expireKeyPairs(kernel, over), 0)
+  const told = await kernel.db.any(sql`select 1 from events where action = 'keypair.not_ready' and target_name = 'default/site'`)
+  assert.equal(told.length, 1)
 })
 
 test('a key goes with its KeyPair', async () => {

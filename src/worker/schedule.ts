@@ -5,5 +5,6 @@ export const schedule = [
   { task: 'purge_expired', match: '*/5 * * * *', fill: '1h' },
   { task: 'rotate_signing_keys', match: '7 * * * *', fill: '1d' },
   { task: 'rotate_client_secrets', match: '* * * * *', fill: '1h' },
+  { task: 'expire_key_pairs', match: '*/10 * * * *', fill: '1h' },
   { task: 'create_event_partitions', match: '12 3 * * *', fill: '2d' },
 ] as const satisfies { task: keyof typeof tasks; match: string; fill: string }[]

@@ -1,6 +1,7 @@
 import type { Task } from '../task.ts'
 import { create_event_partitions } from './create_event_partitions.ts'
 import { end_client_grants } from './end_client_grants.ts'
+import { expire_key_pairs } from './expire_key_pairs.ts'
 import { purge_expired } from './purge_expired.ts'
 import { rotate_client_secrets } from './rotate_client_secrets.ts'
 import { rotate_signing_keys } from './rotate_signing_keys.ts'
@@ -11,6 +12,7 @@ import { send_recovery } from './send_recovery.ts'
 export const tasks = {
   create_event_partitions,
   end_client_grants,
+  expire_key_pairs,
   purge_expired,
   rotate_client_secrets,
   rotate_signing_keys,
