@@ -88,6 +88,10 @@ test('forwarding headers from outside are dropped, and say what was found', () =
     'x-forwarded-proto': 'http',
     'x-forwarded-port': '1',
     'x-forwarded-user': 'admin',
+    x_forwarded_proto: 'http',
+    'x-real-ip': '10.0.0.1',
+    'x-original-url': '/admin',
+    'x-rewrite-url': '/admin',
   })
   const answer = route(request, options)
   assert.ok(answer.kind === 'part')
@@ -98,6 +102,29 @@ test('forwarding headers from outside are dropped, and say what was found', () =
     'x-forwarded-host': 'id.example.com',
     'x-forwarded-for': '203.0.113.9',
   })
+})
+
+test('headers that claim a certificate or an identity are dropped, in every form', () => {
+  const claims = [
+    'x-signet-username',
+    'x_signet_groups',
+    'remote-user',
+    'remote_groups',
+    'client-cert',
+    'client-cert-chain',
+    'x-client-cert',
+    'x-ssl-client-cert',
+    'ssl-client-verify',
+    'ssl_client_s_dn',
+    'x-tls-client-san',
+  ]
+  const kept = { ...host, accept: 'text/html', 'x-requested-with': 'XMLHttpRequest', 'client-id': 'x', remote: 'x' }
+  const request = ask('/', { ...kept, ...Object.fromEntries(claims.map((name) => [name, 'x'])) })
+  const answer = route(request, options)
+  assert.ok(answer.kind === 'part')
+  settleHeaders(request, answer.caller)
+  const ours = ['x-forwarded-proto', 'x-forwarded-host', 'x-forwarded-for']
+  assert.deepEqual(Object.keys(request.headers).sort(), [...Object.keys(kept), ...ours].sort())
 })
 
 test('a request id is taken from a trusted proxy only', () => {

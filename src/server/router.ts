@@ -70,10 +70,14 @@ const hostLines = (rawHeaders: readonly string[]): number => {
 const isOidc = (path: string) =>
   path.startsWith('/oauth2/') || path === '/.well-known/openid-configuration' || path === '/.well-known/oauth-authorization-server'
 
+/** What only a proxy may say: who is calling, for what address, as whom, with which certificate. Nothing behind the router asks for the last two. */
+const claims =
+  /^(?:forwarded$|x[-_](?:forwarded|signet|real[-_]ip|client|ssl|tls|original|rewrite|override|http[-_]host)|(?:ssl|tls)[-_]client|client[-_](?:cert|ip)|remote[-_])/
+
 /** Makes the headers say what was found. */
 export const settleHeaders = (request: IncomingMessage, caller: Caller): void => {
   const { headers } = request
-  for (const name in headers) if (name === 'forwarded' || name.startsWith('x-forwarded-')) delete headers[name]
+  for (const name in headers) if (claims.test(name)) delete headers[name]
   const issuer = caller.authServer.issuerUrl
   const schemeEnd = issuer.indexOf('://')
   headers['x-forwarded-proto'] = issuer.slice(0, schemeEnd)
