@@ -18,7 +18,8 @@ import { protocol } from '#/outpost/message.ts'
 import { findMachine, findPersonSeen } from '#/outpost/people_of_core.ts'
 import { openStream } from '#/outpost/stream.ts'
 import { mayISomewhere } from '#/policy/access.ts'
-import { aliveMs, mostInstances } from '#/resources/outpost_instances.ts'
+import { aliveMs } from '#/resources/outpost_beats.ts'
+import { mostInstances } from '#/resources/outpost_instances.ts'
 import type { ResourceOf } from '#/resources/resource.ts'
 import { type ApiCaller, nameOf } from './authenticate.ts'
 import type { ApiDeps } from './deps.ts'
@@ -125,10 +126,11 @@ export const outpost_stream = (deps: ApiDeps): Endpoint[] => {
         log.info({ event: 'outpost.connected', ...about }, 'an outpost is connected')
         if (query.version !== version)
           log.warn({ event: 'outpost.version.differs', ...about, own: version }, 'an outpost has another version than this server')
+        const feed = await deps.feed()
         streams++
         const body = openStream(
           {
-            feed: await deps.feed(),
+            feed,
             log,
             version,
             stopping,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { publicPathPattern, publicPathProblem } from './application_proxy.ts'
+import { publicPathPattern, publicPathProblem } from './public_path.ts'
 
 test('a public path is one pattern over all of a path', () => {
   for (const [pattern, open, shut] of [

@@ -1,34 +1,12 @@
 /** `Application.spec.proxy`: an application that knows nothing of sign-in, and how an outpost stands in front of it. */
 import { z } from 'zod'
-import { isBoundedPattern } from '#/lib/expression_bounds.ts'
 import { always, distinct, duration, reference, text, webUrl } from './fields.ts'
+import { isUnder } from './public_path.ts'
 
 /** An attribute of a person, `a-z` and what names of attributes have. */
 const attribute = text(200)
 
-/**
- * Anchored, so that `/health` opens `/health` alone and not `/health-records`. Without a flag, so that it goes on in linear time where searching
- * takes too long.
- */
-export const publicPathPattern = (pattern: string): RegExp => new RegExp(`^(?:${pattern})$`)
-
 const publicPath = z.string().min(1).max(500).describe('Regular expression over the whole path, such as /health or /static/.*')
-
-/** What is wrong with a pattern. It is told in the status, and until it is mended the application is closed. */
-export const publicPathProblem = (pattern: string): string | undefined => {
-  try {
-    // By itself too: `a)|(.*` is only one when it stands in the brackets, and then opens everything.
-    new RegExp(pattern, 'u')
-    publicPathPattern(pattern)
-  } catch (error) {
-    return `is no regular expression: ${(error as Error).message}`
-  }
-  // These mean something with the flag u alone, and paths are ASCII.
-  if (/\\[pPu]/.test(pattern)) return 'has \\p or \\u, and a path has nothing but ASCII'
-  return isBoundedPattern(pattern)
-    ? undefined
-    : 'looks around or back, repeats what repeats already or more than 16 times: how long that takes has no bound'
-}
 
 const upstream = z.strictObject({
   tls: z
@@ -110,7 +88,5 @@ export const proxySpec = z
     if (typeof proxy.upstreamUrl === 'string' && URL.canParse(proxy.upstreamUrl) && new URL(proxy.upstreamUrl).search)
       wrong(['upstreamUrl'], 'must not have a query')
   }, always)
-
-export const isUnder = (host: string, domain: string): boolean => host === domain || host.endsWith(`.${domain}`)
 
 export type ProxySpec = z.output<typeof proxySpec>

@@ -8,7 +8,7 @@ import type { PageName, PageVariables } from '#/flow/page_variables.ts'
 import type { PageRenderer } from '#/flow/pages.ts'
 import { readLocales } from '#/lib/catalogue.ts'
 import { openStaticFile } from '#/lib/static_file.ts'
-import { outpostPath } from '#/resources/outpost_client.ts'
+import { outpostPath } from '#/resources/outpost_path.ts'
 import type { GuardedApplication } from './core.ts'
 
 export interface Exchanged {

@@ -8,7 +8,7 @@ import { StringDecoder } from 'node:string_decoder'
 import type { Clock } from '#/lib/clock.ts'
 import type { Log } from '#/lib/log.ts'
 import type { Secret } from '#/lib/secret.ts'
-import { beatMs } from '#/resources/outpost_instances.ts'
+import { beatMs } from '#/resources/outpost_beats.ts'
 import { type FetchOptions, fetchAt } from './fetch_at.ts'
 import { type Message, protocol } from './message.ts'
 

@@ -1,7 +1,7 @@
 /**
  * Whether a request may pass. The one place that decides, for every mode and every proxy in front; whatever goes wrong on the way refuses.
  */
-import { publicPathPattern } from '#/kinds/application_proxy.ts'
+import { publicPathPattern } from '#/kinds/public_path.ts'
 import type { Log } from '#/lib/log.ts'
 import { meetsAcr } from '#/policy/acr.ts'
 import { decideAccess } from '#/policy/application_access.ts'

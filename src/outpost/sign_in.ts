@@ -5,9 +5,9 @@
 
 import { hash } from 'node:crypto'
 import type { Configuration } from 'openid-client'
-import { isUnder } from '#/kinds/application_proxy.ts'
+import { isUnder } from '#/kinds/public_path.ts'
 import { randomToken } from '#/lib/crypto.ts'
-import { outpostPath } from '#/resources/outpost_client.ts'
+import { outpostPath } from '#/resources/outpost_path.ts'
 import { parseHost } from './address.ts'
 import type { Core, GuardedApplication } from './core.ts'
 import type { Guard } from './guard.ts'

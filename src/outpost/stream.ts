@@ -21,6 +21,8 @@ export const beatEveryMs = 2_000
 export const lookEveryMs = 5_000
 /** Bytes that wait for an outpost, which the whole of its configuration must fit in. */
 const mostWaiting = 32 * 1_024 * 1_024
+/** Endings and people that come while what was missed is read. */
+const mostWaitingItems = 100_000
 /** Of what was missed so much is read before it is taken. */
 const aheadBytes = 1_024 * 1_024
 
@@ -33,9 +35,11 @@ export const openStream = (
   let told = ''
   /** While what was missed is read, what comes new waits, so that `seen` never runs ahead. */
   let waiting: Message[] | undefined = []
+  let waitingItems = 0
+  let isOver = false
 
   const send = (message: Message): void => {
-    if (stream.destroyed) return
+    if (isOver || stream.destroyed) return
     const line = `${JSON.stringify(message)}\n`
     if (stream.readableLength + line.length > mostWaiting) {
       log.warn(
@@ -54,14 +58,16 @@ export const openStream = (
     send(message)
   }
   const end = (): void => {
-    if (!stream.destroyed) stream.push(null)
+    if (!isOver && !stream.destroyed) stream.push(null)
+    isOver = true
     stop()
   }
   const stopFollowing = feed.follow({
     tell: (message) => {
-      if (!waiting) send(message)
-      else if (waiting.length < 10_000) waiting.push(message)
-      else stream.destroy()
+      if (!waiting) return send(message)
+      waitingItems += message.type === 'endings' ? message.endings.length : 1
+      if (waitingItems > mostWaitingItems) stream.destroy()
+      else waiting.push(message)
     },
     changed: sendApplications,
   })
@@ -90,7 +96,7 @@ export const openStream = (
     // Of people it is not known who changed while it was away.
     send({ type: 'people', user_ids: '*' })
     for await (const message of feed.endings(after)) {
-      if (stream.destroyed) return
+      if (isOver || stream.destroyed) return
       send(message)
       if (stream.readableLength > aheadBytes)
         await new Promise<void>((resolve) => {

@@ -1,5 +1,5 @@
 /** Why an application behind an outpost is closed to everyone. What cannot be served as it is written is not served at all. */
-import { isUnder, publicPathProblem } from '#/kinds/application_proxy.ts'
+import { isUnder, publicPathProblem } from '#/kinds/public_path.ts'
 import type { Configuration, Problem } from './configuration.ts'
 import { clientOfApplication, outpostOf } from './outpost_client.ts'
 import type { ResourceOf } from './resource.ts'

@@ -6,14 +6,13 @@ import { createHmac } from 'node:crypto'
 import { AuthClient } from '#/kinds/auth_client.ts'
 import { deriveKey } from '#/lib/crypto.ts'
 import { Secret } from '#/lib/secret.ts'
+import { outpostPath } from './outpost_path.ts'
 import type { ResourceOf } from './resource.ts'
 
 export interface OutpostClient {
   resource: ResourceOf<'AuthClient'>
   application: ResourceOf<'Application'>
 }
-
-export const outpostPath = '/outpost.signet'
 
 /** `namespace/name` of the Outpost that guards an application; undefined: the one that is part of the server. */
 export const outpostOf = ({ metadata, spec }: Pick<ResourceOf<'Application'>, 'metadata' | 'spec'>): string | undefined => {

@@ -2,10 +2,8 @@
 import type { Condition, Resource } from '#/kinds/kind.ts'
 import type { Db } from '#/lib/sql.ts'
 import { listOutpostInstances, type OutpostInstance } from '#/model/outpost_instances.ts'
+import { aliveMs } from './outpost_beats.ts'
 
-/** An outpost says so often that it is there, and counts as gone when it was silent for so long. */
-export const beatMs = 5_000
-export const aliveMs = 16_000
 /** Processes of one Outpost at once. */
 export const mostInstances = 100
 
