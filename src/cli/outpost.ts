@@ -23,6 +23,7 @@ signet token create NAME --kinds outposts --namespaces NAMESPACE --verbs use mak
     if (!server) throw new Error('say where the server is, with --server or SIGNET_SERVER.')
     if (!token) throw new Error('there is no token: give one with SIGNET_TOKEN or SIGNET_TOKEN_FILE.')
     const log = openLog(settings.LOG_LEVEL)
+    if (!isSecure(server)) log.warn({ event: 'outpost.line.open', server }, 'keys come over this line, and it is not encrypted')
     const outpost = await startOutpostProcess({ settings, log, server, token })
     log.info({ event: 'outpost.listening', port: outpost.port, metrics_port: outpost.metricsPort }, `listening on port ${outpost.port}`)
     try {
@@ -36,4 +37,10 @@ signet token create NAME --kinds outposts --namespaces NAMESPACE --verbs use mak
     }
     return 0
   },
+}
+
+/** Encrypted, or on this machine. */
+const isSecure = (server: string): boolean => {
+  const { protocol, hostname } = new URL(server)
+  return protocol === 'https:' || hostname === 'localhost' || hostname.endsWith('.localhost') || /^(?:127\.[\d.]+|\[::1\])$/.test(hostname)
 }

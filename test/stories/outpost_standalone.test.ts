@@ -214,10 +214,16 @@ spec: {}
     let isOver = false
     const failed: string[] = []
     let passed = 0
+    await signIn(core, anna, { host: at('plain'), start: '/outpost.signet/start', answers: { username: 'anna', password } })
+    const asked = { 'x-forwarded-proto': 'http', 'x-forwarded-host': at('plain'), 'x-forwarded-uri': '/', 'x-forwarded-method': 'GET' }
     const load = Array.from({ length: 24 }, async (_, index) => {
-      const own = index % 2 ? anna : bert
+      const request = [
+        () => anna.open(at('wiki'), `/load/${index}`),
+        () => bert.open(at('wiki'), `/load/${index}`, { method: 'POST', body: 'x'.repeat(10_000) }),
+        () => anna.open(at('plain'), '/outpost.signet/auth/traefik', { headers: asked }),
+      ][index % 3] as () => ReturnType<typeof ask>
       while (!isOver) {
-        const answer = await own.open(at('wiki'), `/load/${index}`).catch((error: Error) => ({ status: 0, body: error.message }))
+        const answer = await request().catch((error: Error) => ({ status: 0, body: error.message }))
         if (answer.status === 200) passed++
         else failed.push(`${answer.status} ${answer.body.slice(0, 100)}`)
       }
@@ -283,9 +289,21 @@ spec: {}
       assert.equal(code, 1)
       assert.match(stderr, words)
     }
-    // A token of an outpost is for nothing else.
-    for (const path of ['/api/v1/users', '/api/v1/namespaces/default/applications', '/api/v1/tokens'])
-      assert.equal((await core.api('GET', path, undefined, { token: other.token })).status, path.endsWith('tokens') ? 403 : 403, path)
+    // A token of an outpost is for nothing else, and nobody is an outpost by a token for something else.
+    for (const path of ['/api/v1/users', '/api/v1/namespaces/default/applications', '/api/v1/tokens', '/api/v1/outposts'])
+      assert.equal((await core.api('GET', path, undefined, { token: other.token })).status, 403, path)
+    const reader = await core.api<{ token: string }>('POST', '/api/v1/tokens', {
+      name: 'reader',
+      scope: { kinds: ['*'], namespaces: ['*'], verbs: ['get', 'list', 'update'] },
+    })
+    const query = new URLSearchParams({
+      protocol: '1',
+      version: '1',
+      instance: crypto.randomUUID(),
+      hostname: 'x',
+      outpost: 'default/edge',
+    })
+    assert.equal((await core.api('GET', `/api/v1/outposts/stream?${query}`, undefined, { token: reader.body.token })).status, 403)
     const asked = (body: object, own: string) => core.api<{ person: unknown }>('POST', '/api/v1/outposts/person', body, { token: own })
     assert.equal((await asked({ id: people.anna }, token)).status, 200)
     assert.ok((await asked({ id: people.anna }, token)).body.person)
@@ -302,6 +320,22 @@ spec: {}
       answer.body.detail,
       /speaks protocol 1 with outposts, and the outpost \(Signet 9\.9\.9\) protocol 99: bring both to one version/,
     )
+  })
+
+  test('a server sees when an outpost hangs, and the outpost comes back by itself', { timeout: 90_000 }, async () => {
+    const west = await startOutpost({ TOKEN: (await tokenFor('elsewhere')).token })
+    const instances = async () =>
+      (await core.api<{ items: ListedOutpost[] }>('GET', '/api/v1/outposts')).body.items.find(({ name }) => name === 'west')?.instances ??
+      []
+    const isConnected = async (wanted: boolean) => (await instances()).some((each) => each.isConnected) === wanted
+    await until(() => isConnected(true))
+    process.kill(west.pid(), 'SIGSTOP')
+    await until(() => isConnected(false), { withinMs: 25_000, everyMs: 500 })
+    process.kill(west.pid(), 'SIGCONT')
+    await until(() => isConnected(true), { withinMs: 25_000, everyMs: 500 })
+    assert.equal((await instances()).length, 1)
+    await west.stop()
+    await until(() => isConnected(false), { withinMs: 2_000 })
   })
 
   test('an outpost whose token is taken back stops within seconds, and keeps nothing', async () => {
