@@ -15,5 +15,35 @@ export const openLog = (level: string, destination?: DestinationStream) =>
       formatters: { level: (label) => ({ level: label }) },
       redact: { paths: redact.flatMap((name) => [`["${name}"]`, `*["${name}"]`, `*.*["${name}"]`]), censor: '[secret]' },
     },
-    destination ?? pino.destination({ dest: 1, sync: false, minLength: 0 }),
+    destination ?? standardOutput(),
   )
+
+/** What is said within this time is written together: a write for each line took a twentieth of a request under load. */
+const gatherMs = 20
+const gatherLength = 8 * 1_024
+
+const standardOutput = (): DestinationStream & { flushSync(): void } => {
+  const output = pino.destination({ dest: 1, sync: false, minLength: 0 })
+  let gathered = ''
+  let soon: NodeJS.Timeout | undefined
+  const write = () => {
+    clearTimeout(soon)
+    soon = undefined
+    const lines = gathered
+    gathered = ''
+    if (lines) output.write(lines)
+  }
+  const flushSync = () => {
+    write()
+    output.flushSync()
+  }
+  process.once('exit', flushSync)
+  return {
+    write: (line) => {
+      gathered += line
+      if (gathered.length > gatherLength) write()
+      else soon ??= setTimeout(write, gatherMs)
+    },
+    flushSync,
+  }
+}
