@@ -86,6 +86,14 @@ test('events: partitions are made ahead, take over what came before them, and ar
   assert.deepEqual(await actions({}), [])
 })
 
+test('events: those of one transaction are written at its end, however many', async () => {
+  const many = Array.from({ length: 250 }, (_, index) => `many.${index}`)
+  await fresh.db.transaction(async (tx) => {
+    for (const action of many) await tx.transaction((inner) => recordEvent(inner, { action, actor: 'ada' }, at(30)))
+  })
+  assert.deepEqual((await actions({ action: 'many.', order: 'asc', limit: 300 })).sort(), [...many].sort())
+})
+
 test('changes: fields that differ, by pointer; lists as a whole', () => {
   assert.deepEqual(changesBetween({ a: 1, b: { c: [1], 'd/e': 'x' }, f: 1 }, { a: 1, b: { c: [1, 2], 'd/e': 'y' }, g: null }), {
     '/b/c': { before: [1], after: [1, 2] },

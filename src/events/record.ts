@@ -1,6 +1,6 @@
-import type { Db } from '#/lib/sql.ts'
+import { type Db, lastly } from '#/lib/sql.ts'
 import { uuidv7 } from '#/lib/uuid.ts'
-import { insertEvent } from '#/model/events.ts'
+import { type EventRow, insertEvents } from '#/model/events.ts'
 
 /** What a change did: JSON pointer into the thing → its value before and after. Never a secret. */
 export type Changes = Record<string, { before?: unknown; after?: unknown }>
@@ -35,10 +35,14 @@ const bounded = (value: Record<string, unknown> | undefined): Record<string, unk
 const short = (value: string | undefined, length: number): string | null =>
   value?.replaceAll('\0', '\ufffd').slice(0, length).toWellFormed() ?? null
 
-/** Writes an event; called inside the transaction of the change it tells of. Answers its id. */
+/** Of transactions that have not ended. */
+const gathered = new WeakMap<Db, EventRow[]>()
+const gatheredAtMost = 100
+
+/** Writes an event; called inside the transaction of the change it tells of, with which it is written at the end. Answers its id. */
 export const recordEvent = async (db: Db, event: NewEvent, now: Date): Promise<string> => {
   const event_id = uuidv7(now)
-  await insertEvent(db, {
+  const row: EventRow = {
     event_id,
     time: now,
     action: event.action,
@@ -51,6 +55,12 @@ export const recordEvent = async (db: Db, event: NewEvent, now: Date): Promise<s
     request_id: short(event.requestId, 200),
     changes: bounded(event.changes),
     data: bounded(event.data),
-  })
+  }
+  const rows = gathered.get(db) ?? []
+  rows.push(row)
+  if (rows.length === 1) {
+    if (db.lastly) gathered.set(db, rows)
+    await lastly(db, () => insertEvents(rows))
+  } else if (rows.length > gatheredAtMost) await db.run(insertEvents(rows.splice(0, gatheredAtMost)))
   return event_id
 }

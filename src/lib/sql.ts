@@ -7,6 +7,7 @@
  */
 import { createHash } from 'node:crypto'
 import pg from 'pg'
+import { command, fly, isUncertain } from './flight.ts'
 
 /** One statement: text with `$n` where values go. */
 export interface Statement {
@@ -48,6 +49,14 @@ export interface Db {
   run(statement: Statement): Promise<number>
   /** All of `work` or nothing. Inside a transaction it joins the one that runs. */
   transaction<Result>(work: (db: Db) => Promise<Result>): Promise<Result>
+  /** Of a transaction: what nobody waits for, sent with the commit. A savepoint that is rolled back does not take it back. */
+  lastly?(statement: () => Statement): void
+}
+
+/** Sends what nobody waits for: in a transaction with its commit, else at once. */
+export const lastly = async (db: Db, statement: () => Statement): Promise<void> => {
+  if (db.lastly) db.lastly(statement)
+  else await db.run(statement())
 }
 
 /** The pool behind a process. */
@@ -62,7 +71,7 @@ export interface Database extends Db {
 
 type Queryable = { query(config: Statement): Promise<pg.QueryResult> }
 
-const statements = (queryable: Queryable): Omit<Db, 'transaction'> => ({
+const statements = (queryable: Queryable): Omit<Db, 'transaction' | 'lastly'> => ({
   any: async <Row>(statement: Statement) => (await queryable.query(statement)).rows as Row[],
   maybeOne: async <Row>(statement: Statement) => (await queryable.query(statement)).rows[0] as Row | undefined,
   one: async <Row>(statement: Statement) => {
@@ -73,9 +82,33 @@ const statements = (queryable: Queryable): Omit<Db, 'transaction'> => ({
   run: async (statement: Statement) => (await queryable.query(statement)).rowCount ?? 0,
 })
 
-const inTransaction = (client: pg.PoolClient): Db => {
-  const db: Db = { ...statements(client), transaction: (work) => work(db) }
-  return db
+/** `begin` goes with the first statement, and with `commit` what was left for the end. */
+const openTransaction = (client: pg.PoolClient) => {
+  let isBegun = false
+  const last: (() => Statement)[] = []
+  const begun = (): Statement[] => {
+    const begin = isBegun ? [] : [command('begin')]
+    isBegun = true
+    return begin
+  }
+  const query = async (statement: Statement): Promise<pg.QueryResult> => {
+    if (isBegun) return client.query(statement)
+    const [, result] = await fly(client, [...begun(), statement])
+    return result as pg.QueryResult
+  }
+  const db: Db = { ...statements({ query }), transaction: (work) => work(db), lastly: (statement) => last.push(statement) }
+  return {
+    db,
+    commit: async () => {
+      if (!isBegun && !last.length) return
+      const ended = await fly(client, [...begun(), ...last.map((statement) => statement()), command('commit')])
+      // PostgreSQL's answer to `commit` where a statement has failed and whoever sent it went on.
+      if (ended.at(-1)?.command !== 'COMMIT') throw new Error('a transaction went on after one of its statements had failed')
+    },
+    rollback: async () => {
+      if (isBegun) await client.query('rollback')
+    },
+  }
 }
 
 /** A transaction of one view of the database, in which PostgreSQL refuses whatever writes. */
@@ -204,19 +237,19 @@ export const openDatabase = ({ url, max = 10, onError: told = () => {} }: Databa
     pool,
     transaction: async (work) => {
       const client = await pool.connect()
+      const { db, commit, rollback } = openTransaction(client)
       let broken: Error | undefined
       try {
-        await client.query('begin')
-        const result = await work(inTransaction(client))
-        await client.query('commit')
+        const result = await work(db)
+        await commit()
         return result
       } catch (error) {
-        await client.query('rollback').catch((failure: Error) => {
+        await rollback().catch((failure: Error) => {
           broken = failure
         })
         throw error
       } finally {
-        client.release(broken)
+        client.release(broken ?? isUncertain(client))
       }
     },
     listen: async (channel, heard) => {

@@ -1,5 +1,5 @@
 /** `events`: what happened, written once and never changed; a partition a month. */
-import { type Db, sql } from '#/lib/sql.ts'
+import { type Db, type Statement, sql } from '#/lib/sql.ts'
 
 export interface EventRow {
   event_id: string
@@ -16,12 +16,10 @@ export interface EventRow {
   data: Record<string, unknown> | null
 }
 
-export const insertEvent = (db: Db, event: EventRow) =>
-  db.run(sql`
-    insert into events (event_id, time, action, severity, actor, target_kind, target_name, client, network, request_id, changes, data)
-    values (${event.event_id}, ${event.time}, ${event.action}, ${event.severity}, ${event.actor}, ${event.target_kind}, ${event.target_name},
-            ${event.client}, ${event.network}, ${event.request_id}, ${event.changes && JSON.stringify(event.changes)},
-            ${event.data && JSON.stringify(event.data)})`)
+export const insertEvents = (events: EventRow[]): Statement => sql`
+  insert into events (event_id, time, action, severity, actor, target_kind, target_name, client, network, request_id, changes, data)
+  select event_id, time, action, severity, actor, target_kind, target_name, client, network, request_id, changes, data
+    from jsonb_populate_recordset(null::events, ${JSON.stringify(events)})`
 
 export interface EventFilter {
   since?: Date | undefined

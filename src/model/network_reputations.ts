@@ -1,4 +1,4 @@
-import { type Db, sql } from '#/lib/sql.ts'
+import { type Db, lastly, sql } from '#/lib/sql.ts'
 
 export interface ReputationChange {
   key: Buffer
@@ -26,12 +26,15 @@ export const raiseReputation = (db: Db, { key, by, halfLifeMs, worst }: Reputati
 
 /** The same downwards: of a network that nothing is known of, nothing is written. */
 export const lowerReputation = (db: Db, { key, by, halfLifeMs }: Omit<ReputationChange, 'worst'>, now: Date) =>
-  db.run(sql`
+  lastly(
+    db,
+    () => sql`
     update network_reputations
        set score = greatest(0, ${by}::float8 + score * power(0.5::float8,
              greatest(0, extract(epoch from ${now}::timestamptz - updated_at))::float8 * 1000 / ${halfLifeMs}::float8)),
            updated_at = greatest(updated_at, ${now})
-     where key = ${key}`)
+     where key = ${key}`,
+  )
 
 /** Removes a batch of those untouched since, and answers how many. */
 export const purgeReputations = (db: Db, since: Date, batch: number): Promise<number> =>

@@ -1,0 +1,138 @@
+/**
+ * Several statements in one message, answered together: of what comes before a Sync PostgreSQL executes one after another, and skips the rest after the
+ * first error (PostgreSQL documentation, "Extended Query"). A round trip costs more than most of our statements: both sides are woken for it.
+ */
+import pg from 'pg'
+import type { Statement } from './sql.ts'
+
+/** What `pg` sends through, as far as its queries use it. */
+interface Connection {
+  stream: { cork(): void; uncork(): void }
+  /** By name, what PostgreSQL has prepared, and what it was asked to. */
+  parsedStatements: Record<string, string>
+  submittedNamedStatements: Record<string, string>
+  parse(message: unknown): void
+  bind(message: unknown): void
+  describe(message: unknown): void
+  execute(message: unknown): void
+  close(message: unknown): void
+  sync(): void
+}
+
+/** A query of `pg`, of which the types know less than it does. */
+interface Query {
+  readonly name: string | undefined
+  readonly text: string
+  callback: (error: Error | null, result: pg.QueryResult) => void
+  submit(connection: Connection): Error | null
+  handleRowDescription(message: unknown): void
+  handleDataRow(message: unknown): void
+  handleCommandComplete(message: unknown, connection: Connection): void
+  handleReadyForQuery(connection: Connection): void
+}
+
+/** The same connection for one of several queries, which is not to end the message. */
+const shared = (connection: Connection): Connection => ({
+  stream: { cork: () => {}, uncork: () => {} },
+  parsedStatements: connection.parsedStatements,
+  submittedNamedStatements: connection.submittedNamedStatements,
+  parse: (message) => connection.parse(message),
+  bind: (message) => connection.bind(message),
+  describe: (message) => connection.describe(message),
+  execute: (message) => connection.execute(message),
+  close: () => {},
+  sync: () => {},
+})
+
+/** `pg` calls what it hears from PostgreSQL on it. */
+class Flight {
+  readonly #queries: readonly Query[]
+  readonly #results: pg.QueryResult[] = []
+  readonly #done: (error: Error | null, results: pg.QueryResult[]) => void
+  readonly #fresh = new Set<Query>()
+  /** Which of them is answered next. */
+  #at = 0
+  #error: Error | null = null
+
+  constructor(statements: readonly Statement[], done: (error: Error | null, results: pg.QueryResult[]) => void) {
+    this.#done = done
+    this.#queries = statements.map((statement) => {
+      const query = new pg.Query({ ...statement, queryMode: 'extended' } as pg.QueryConfig) as unknown as Query
+      query.callback = (error, result) => {
+        if (error) this.#error ??= error
+        else this.#results.push(result)
+      }
+      return query
+    })
+  }
+
+  /** PostgreSQL may have prepared a statement without our knowing: whether it did is told by its end alone. */
+  get isUncertain(): boolean {
+    const failed = this.#queries[this.#at]
+    return failed !== undefined && this.#fresh.has(failed)
+  }
+
+  submit(connection: Connection): Error | null {
+    connection.stream.cork()
+    for (const query of this.#queries) {
+      if (query.name && connection.parsedStatements[query.name] === undefined) this.#fresh.add(query)
+      const error = query.submit(shared(connection))
+      this.#error ??= error
+      // Of a value that can't be sent; what was sent before it is answered all the same.
+      if (this.#error) break
+    }
+    connection.sync()
+    connection.stream.uncork()
+    return null
+  }
+
+  handleRowDescription(message: unknown): void {
+    this.#queries[this.#at]?.handleRowDescription(message)
+  }
+
+  handleDataRow(message: unknown): void {
+    this.#queries[this.#at]?.handleDataRow(message)
+  }
+
+  handleCommandComplete(message: unknown, connection: Connection): void {
+    const query = this.#queries[this.#at++]
+    if (!query) return
+    if (query.name) connection.parsedStatements[query.name] = query.text
+    this.#fresh.delete(query)
+    query.handleCommandComplete(message, connection)
+    query.handleReadyForQuery(connection)
+  }
+
+  handleError(error: Error, connection: Connection): void {
+    this.#forget(connection)
+    this.#done(this.#error ?? error, [])
+  }
+
+  handleReadyForQuery(connection: Connection): void {
+    this.#forget(connection)
+    this.#done(this.#error, this.#results)
+  }
+
+  #forget(connection: Connection): void {
+    for (const { name } of this.#queries) if (name) delete connection.submittedNamedStatements[name]
+  }
+}
+
+/** Those on which PostgreSQL may know statements that `pg` does not: not to be used again. */
+const uncertain = new WeakSet<pg.ClientBase>()
+
+export const isUncertain = (client: pg.ClientBase): boolean => uncertain.has(client)
+
+/** One of which nothing is asked but that it is done: `begin`, `commit`. */
+export const command = (text: string): Statement => ({ name: '', text, values: [] })
+
+/** Sends them at once, and answers the result of each. Rejects with the first error; what comes after it is not executed. */
+export const fly = (client: pg.ClientBase, statements: readonly Statement[]): Promise<pg.QueryResult[]> =>
+  new Promise((resolve, reject) => {
+    const flight = new Flight(statements, (error, results) => {
+      if (!error) return resolve(results)
+      if (flight.isUncertain) uncertain.add(client)
+      reject(error)
+    })
+    client.query(flight as unknown as pg.Submittable)
+  })
