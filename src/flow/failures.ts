@@ -1,10 +1,11 @@
 /** Wrong answers counted, for `policy/lock_out` to judge. They stand in PostgreSQL, so that a restart or another replica forgets none. */
 import { emailKey, nameKey } from '#/identity/name_key.ts'
+import { checkPassword, findLogin, type PasswordDeps, type PasswordHolder } from '#/identity/passwords.ts'
 import { sha256 } from '#/lib/crypto.ts'
 import { keyOfNetwork } from '#/lib/network_key.ts'
 import { Problem } from '#/lib/problem.ts'
 import type { Db } from '#/lib/sql.ts'
-import { addFailedSignIn, findFailedSignIns } from '#/model/failed_sign_ins.ts'
+import { addFailedSignIn, type FailedSignIns, findFailedSignIns } from '#/model/failed_sign_ins.ts'
 import { type Count, lockOut, lockOutSince, secondsLockedOut } from '#/policy/lock_out.ts'
 
 /** One thing that failures are counted for. */
@@ -45,15 +46,51 @@ const mailCounters = ({ address, network }: { address?: string | undefined; netw
 ]
 
 /** Seconds until another answer is taken; undefined when one is now. */
-export const findLockOut = async (db: Db, counters: readonly Counter[], now: Date): Promise<number | undefined> => {
-  const found = await findFailedSignIns(
-    db,
-    counters.map(({ key }) => key),
-  )
-  return secondsLockedOut(
+export const findLockOut = async (db: Db, counters: readonly Counter[], now: Date): Promise<number | undefined> =>
+  lockOutOf(counters, await findFailedSignIns(db, keysOf(counters)), now)
+
+const keysOf = (counters: readonly Counter[]): Buffer[] => counters.map(({ key }) => key)
+
+const lockOutOf = (counters: readonly Counter[], found: readonly FailedSignIns[], now: Date): number | undefined =>
+  secondsLockedOut(
     counters.map(({ key, limit }) => ({ limit, failedAt: found.find((row) => row.key.equals(key))?.failed_at ?? [] })),
     now,
   )
+
+export interface TypedPassword {
+  /** Username or address, as it was typed. */
+  login: string
+  plain: string
+  network: string
+  /** Whoever is known already proves it for themselves. */
+  user_id: string | undefined
+}
+
+export type JudgedPassword = { kind: 'right'; holder: PasswordHolder } | { kind: 'wrong' } | { kind: 'locked_out'; retryAfter: number }
+
+/** More is refused before it is hashed. */
+const longestPassword = 1_024
+
+/**
+ * Failures are looked at before the hash, to spare it, and again after it: of a thousand posts sent at once only those that come before the tenth
+ * failure can succeed. Throws Problem `unavailable` when too many sign in.
+ */
+export const judgePassword = async (
+  deps: PasswordDeps,
+  { login, plain, network, user_id }: TypedPassword,
+  now: Date,
+): Promise<JudgedPassword> => {
+  const counted = passwordCounters({ username: login, network })
+  const found = await findLogin(deps.db, login, keysOf(counted))
+  const before = lockOutOf(counted, found.failures, now)
+  if (before !== undefined) return { kind: 'locked_out', retryAfter: before }
+  const holder = plain.length > longestPassword ? undefined : await checkPassword(deps, found, plain)
+  if (!holder || (user_id !== undefined && user_id !== holder.id)) {
+    await addFailure(deps.db, counted, now)
+    return { kind: 'wrong' }
+  }
+  const after = await findLockOut(deps.db, counted, now)
+  return after === undefined ? { kind: 'right', holder } : { kind: 'locked_out', retryAfter: after }
 }
 
 export const addFailure = async (db: Db, counters: readonly Counter[], now: Date): Promise<void> => {

@@ -2,7 +2,7 @@
 import { Problem } from '#/lib/problem.ts'
 import type { Db } from '#/lib/sql.ts'
 import { keepPassword, trimPasswordHistory } from '#/model/password_history.ts'
-import { findLogin, findPassword, listImportedHashes, replacePasswordHash, storePassword } from '#/model/passwords.ts'
+import { findCountedLogin, findPassword, type Login, listImportedHashes, replacePasswordHash, storePassword } from '#/model/passwords.ts'
 import { lockUserRow } from '#/model/users.ts'
 import { isExpired, type PasswordRules } from '#/policy/password_rules.ts'
 import { type Change, recordChange } from './change.ts'
@@ -86,22 +86,28 @@ const versionOf = ({ changed_at }: { changed_at: Date | null }): number => chang
 export const findPasswordVersion = async (db: Db, user_id: string): Promise<number> =>
   versionOf((await findPassword(db, user_id)) ?? { changed_at: null })
 
+/** Who is meant by what a person typed, for `checkPassword`, and what is counted under these keys. */
+export const findLogin = async (db: Db, login: string, counted: readonly Buffer[] = []) =>
+  findCountedLogin(db, loginKeys(login) ?? { username_key: null, email_key: null }, counted)
+
 /**
  * The user whose password this is. Undefined for a wrong password, an unknown name, an inactive user, a service account and a user without
  * password alike, and each after the same time. A hash that is not ours of today is replaced. Throws Problem `unavailable` when too many sign in.
  */
-export const checkPassword = async ({ db, passwords }: PasswordDeps, login: string, plain: string): Promise<PasswordHolder | undefined> => {
-  const keys = loginKeys(login)
-  const found = keys && (await findLogin(db, keys.username_key, keys.email_key))
-  const hash = found?.active && !found.service_account ? found.hash : null
-  if (!found || hash === null) {
+export const checkPassword = async (
+  { db, passwords }: PasswordDeps,
+  { login }: { login: Login | undefined },
+  plain: string,
+): Promise<PasswordHolder | undefined> => {
+  const hash = login?.active && !login.service_account ? login.hash : null
+  if (!login || hash === null) {
     await passwords.verifyNobody(plain)
     return undefined
   }
   const { ok, rehash } = await passwords.verify(hash, plain)
   if (!ok) return undefined
-  if (rehash) await rehashPassword({ db, passwords }, found.user_id, hash, plain)
-  return { id: found.user_id, username: found.username, passwordVersion: versionOf(found) }
+  if (rehash) await rehashPassword({ db, passwords }, login.user_id, hash, plain)
+  return { id: login.user_id, username: login.username, passwordVersion: versionOf(login) }
 }
 
 /** To be called at the start: a failed sign-in takes as long as one with the dearest hash that is stored. */

@@ -1,4 +1,5 @@
 import { type Db, sql } from '#/lib/sql.ts'
+import type { FailedSignIns } from './failed_sign_ins.ts'
 
 export interface PasswordRow {
   hash: string
@@ -21,15 +22,34 @@ export interface Login {
   changed_at: Date | null
 }
 
-/** Who is meant by these keys, as `findUserRowByLogin` says, with their password: one statement, so that having one takes no more time. */
-export const findLogin = (db: Db, username_key: string, email_key: string) =>
-  db.maybeOne<Login>(sql`
-    select u.user_id, u.username, u.active, u.service_account, p.hash, p.changed_at
-      from users u
-      left join passwords p on p.user_id = u.user_id
-     where u.user_id = coalesce(
+interface CountedLogin extends Login {
+  key: Buffer | null
+  failed_at: Date[] | null
+}
+
+/**
+ * Who is meant by these keys, as `findUserRowByLogin` says, with their password and the failures that are `counted`: one statement, so that having a
+ * password takes no more time.
+ */
+export const findCountedLogin = async (
+  db: Db,
+  { username_key, email_key }: { username_key: string | null; email_key: string | null },
+  counted: readonly Buffer[],
+): Promise<{ login: Login | undefined; failures: FailedSignIns[] }> => {
+  const rows = await db.any<CountedLogin | { user_id: null; key: Buffer | null; failed_at: Date[] | null }>(sql`
+    select u.user_id, u.username, u.active, u.service_account, p.hash, p.changed_at, f.key, f.failed_at
+      from (select coalesce(
              (select user_id from users where username_key = ${username_key}),
-             (select user_id from users where email_key = ${email_key}))`)
+             (select user_id from users where email_key = ${email_key})) as user_id) as meant
+      left join users u on u.user_id = meant.user_id
+      left join passwords p on p.user_id = meant.user_id
+      left join failed_sign_ins f on f.key = any(${counted})`)
+  const [first] = rows
+  return {
+    login: first && first.user_id !== null ? first : undefined,
+    failures: rows.flatMap(({ key, failed_at }) => (key && failed_at ? [{ key, failed_at }] : [])),
+  }
+}
 
 /** Whether it took the place of another one. */
 export const storePassword = async (db: Db, user_id: string, hash: string, now: Date): Promise<boolean> =>

@@ -1,6 +1,6 @@
 /** A person changes their password: the old one is asked, counted like a sign-in, and every other session ends. */
-import { addFailure, findLockOut, passwordCounters } from '#/flow/failures.ts'
-import { checkPassword, setPassword, UnfitPassword } from '#/identity/passwords.ts'
+import { judgePassword } from '#/flow/failures.ts'
+import { setPassword, UnfitPassword } from '#/identity/passwords.ts'
 import { passwordRulesOf } from '#/resources/password_rules.ts'
 import type { PortalDeps } from './deps.ts'
 import { type Person, toldChangeOf } from './person.ts'
@@ -33,16 +33,9 @@ export const changePassword = async (
   if (currentPassword === '') return refused('currentPassword', 'mistake.password_required')
   if (password !== passwordRepeat) return refused('passwordRepeat', 'mistake.password_repeat')
   if (password === currentPassword) return refused('password', 'mistake.password_same')
-  const counted = passwordCounters({ username: user.username, network: person.network })
-  const before = await findLockOut(deps.db, counted, now)
-  if (before !== undefined) return refused('currentPassword', 'mistake.locked_out', { retryAfter: before })
-  const holder = await checkPassword(deps, user.username, currentPassword)
-  if (holder?.id !== user.id) {
-    await addFailure(deps.db, counted, now)
-    return refused('currentPassword', 'mistake.current_password')
-  }
-  const after = await findLockOut(deps.db, counted, now)
-  if (after !== undefined) return refused('currentPassword', 'mistake.locked_out', { retryAfter: after })
+  const judged = await judgePassword(deps, { login: user.username, plain: currentPassword, network: person.network, user_id: user.id }, now)
+  if (judged.kind === 'locked_out') return refused('currentPassword', 'mistake.locked_out', { retryAfter: judged.retryAfter })
+  if (judged.kind === 'wrong') return refused('currentPassword', 'mistake.current_password')
   const rules = passwordRulesOf(deps.snapshot, person.authServer)
   try {
     // Only now: what it answers tells of earlier passwords, so whoever found a session open must not hear it.
