@@ -123,6 +123,7 @@ export const openConnection = (options: ConnectionOptions): Connection => {
       )
     }
     take(message)
+    if (message.type === 'current') beat()
   }
 
   const connect = (): void => {
@@ -219,7 +220,8 @@ export const openConnection = (options: ConnectionOptions): Connection => {
     throw refused ?? new Error(`core answered ${answer.status}`)
   }
 
-  const beating = setInterval(() => {
+  /** What it works by shows with the first, at once. */
+  const beat = (): void => {
     if (!isCurrent) return
     const line = running
     post('beat', { instance, generation: options.generation() ?? null }).catch((error: Error) => {
@@ -227,7 +229,8 @@ export const openConnection = (options: ConnectionOptions): Connection => {
       if (isFinal(error.status)) refuse(error)
       else if (error.status === 409 && line === running) line?.destroy()
     })
-  }, beatMs)
+  }
+  const beating = setInterval(beat, beatMs)
 
   const close = (): void => {
     closed = true

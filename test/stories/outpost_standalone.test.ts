@@ -80,6 +80,10 @@ spec: {}
   }
   const statusOf = async (guest: Guest, name: string, path = '/') => (await guest.open(at(name), path)).status
   const sessionsOf = (username: string) => core.database.db.run(sql`delete from sessions where user_id = ${people[username]}`)
+  const members = async (names: string[]) => {
+    const groups = await core.api<{ items: { id: string }[] }>('GET', '/api/v1/groups?q=readers')
+    await core.api('PATCH', `/api/v1/groups/${groups.body.items[0]?.id}`, { members: names })
+  }
   const listed = async () =>
     (await core.api<{ items: ListedOutpost[] }>('GET', '/api/v1/outposts')).body.items.find(({ name }) => name === 'edge')
   const health = async () =>
@@ -90,7 +94,7 @@ spec: {}
     core = await startSignet({ command: 'server' })
     upstream = await startUpstream()
     port = await freePort()
-    for (const username of ['anna', 'bert', 'carl']) {
+    for (const username of ['anna', 'bert', 'carl', 'dora']) {
       const made = await core.api<{ id: string }>('POST', '/api/v1/users', {
         username,
         email: `${username}@example.com`,
@@ -99,7 +103,7 @@ spec: {}
       people[username] = made.body.id
       await core.api('POST', `/api/v1/users/${made.body.id}/password`, { password })
     }
-    await core.api('POST', '/api/v1/groups', { name: 'readers', members: ['anna', 'bert', 'carl'] })
+    await core.api('POST', '/api/v1/groups', { name: 'readers', members: ['anna', 'bert', 'carl', 'dora'] })
     const proxy = `mode: proxy\nupstreamUrl: http://127.0.0.1:${upstream.port}`
     await core.apply(
       outpostManifest('default', 'edge') +
@@ -183,11 +187,9 @@ spec: {}
     await until(async () => (await statusOf(anna, 'wiki')) === 302, { withinMs: 2_000 })
 
     const bert = await signedIn('wiki', 'bert')
-    const groups = await core.api<{ items: { id: string }[] }>('GET', '/api/v1/groups?q=readers')
-    const members = (names: string[]) => core.api('PATCH', `/api/v1/groups/${groups.body.items[0]?.id}`, { members: names })
-    await members(['anna', 'carl'])
+    await members(['anna', 'carl', 'dora'])
     await until(async () => (await statusOf(bert, 'wiki')) === 403, { withinMs: 2_000 })
-    await members(['anna', 'bert', 'carl'])
+    await members(['anna', 'bert', 'carl', 'dora'])
     await until(async () => (await statusOf(bert, 'wiki')) === 200, { withinMs: 2_000 })
 
     await core.api('PATCH', `/api/v1/users/${people.bert}`, { active: false })
@@ -206,6 +208,9 @@ spec: {}
 
   test('core is killed under load: whoever is signed in goes on, and nobody can sign in until it is back', async () => {
     const [anna, bert, carl] = await Promise.all([signedIn('wiki', 'anna'), signedIn('wiki', 'bert'), signedIn('wiki', 'carl')])
+    const dora = await signedIn('wiki', 'dora')
+    await members(['anna', 'bert', 'carl'])
+    await until(async () => (await statusOf(dora, 'wiki')) === 403, { withinMs: 2_000 })
     const guest = openGuest(core.port)
     await signIn(core, guest, { host: here(), start: '/outpost.signet/start', answers: { username: 'anna', password } })
     await core.api('DELETE', `/api/v1/users/${people.carl}/sessions`)
@@ -251,11 +256,12 @@ spec: {}
     // Restarted now it goes on from what it kept, which nobody but its owner can read, and which holds no secret in the clear.
     isOver = true
     await Promise.all(load)
-    assert.deepEqual(failed, [])
+    assert.equal(failed.join('\n'), '')
     await outpost.restart()
     assert.equal((await health()).connected, false)
     assert.equal(await statusOf(anna, 'wiki'), 200)
     assert.equal(await statusOf(carl, 'wiki'), 302, 'a session that had ended stays ended')
+    assert.equal(await statusOf(dora, 'wiki'), 403, 'who had left the group has left it')
     const kept = join(outpost.dataDir, 'outpost_last_known')
     assert.equal(statSync(kept).mode & 0o777, 0o600)
     assert.doesNotMatch(readFileSync(kept, 'latin1'), /cookieKey|clientSecret|wiki/)
@@ -266,10 +272,19 @@ spec: {}
     // What ends meanwhile it learns when core is back.
     await sessionsOf('bert')
     assert.equal(await statusOf(bert, 'wiki'), 200)
+    isOver = false
+    const again = Array.from({ length: 12 }, async () => {
+      while (!isOver) {
+        const answer = await anna.open(at('wiki'), '/again')
+        if (answer.status !== 200) failed.push(`${answer.status} ${answer.body.slice(0, 100)}`)
+      }
+    })
     await core.restart()
     await connected()
     await until(async () => (await statusOf(bert, 'wiki')) === 302, { withinMs: 2_000 })
-    assert.equal(await statusOf(anna, 'wiki'), 200)
+    isOver = true
+    await Promise.all(again)
+    assert.equal(failed.join('\n'), '')
     assert.equal(await statusOf(await signedIn('wiki', 'carl'), 'wiki'), 200)
     // The outpost of the server is back with it, and knows whoever was signed in.
     assert.equal((await guest.open(here(), '/')).status, 200)
@@ -310,6 +325,43 @@ spec: {}
     // Nobody has come to an application of that Outpost.
     assert.equal((await asked({ id: people.anna }, other.token)).body.person, null)
     assert.equal((await asked({ id: people.anna, outpost: 'default/edge' }, other.token)).status, 403)
+  })
+
+  test('an outpost that was never told anything says so, and waits', async () => {
+    const lost = await startOutpost({ TOKEN: token, SERVER: `http://127.0.0.1:${await freePort()}` }, 'live')
+    const { status, headers, body } = await ask(lost.port, at('wiki'), '/', { headers: { accept: 'application/json' } })
+    assert.equal(status, 503)
+    assert.ok(Number(headers['retry-after']) > 0)
+    assert.match(body, /was not told yet what it guards/)
+    assert.equal((await fetch(`http://127.0.0.1:${lost.port}/-/health/ready`)).status, 503)
+    const { code, afterMs } = await lost.kill('SIGTERM')
+    assert.ok(code === 0 && afterMs < 4_000, `${code} after ${afterMs} ms`)
+    await lost.stop()
+  })
+
+  test('an outpost of another version works, and both sides see it', async () => {
+    const query = new URLSearchParams({
+      protocol: '1',
+      version: '9.9.9',
+      instance: crypto.randomUUID(),
+      hostname: 'x',
+      outpost: 'default/edge',
+    })
+    const leave = new AbortController()
+    const stream = await fetch(`${core.issuer}/api/v1/outposts/stream?${query}`, {
+      headers: { authorization: `Bearer ${token}` },
+      signal: leave.signal,
+    })
+    assert.equal(stream.status, 200)
+    const { value } = (await stream.body?.getReader().read()) ?? {}
+    assert.match(
+      new TextDecoder().decode(value),
+      new RegExp(`^{"type":"hello","protocol":1,"version":"${version}","outpost":"default/edge"}\n`),
+    )
+    assert.ok((await listed())?.instances.some((each) => each.version === '9.9.9' && each.isConnected))
+    assert.match(core.logs(), /outpost\.version\.differs/)
+    leave.abort()
+    await until(async () => !(await listed())?.instances.some((each) => each.version === '9.9.9' && each.isConnected), { withinMs: 2_000 })
   })
 
   test('an outpost that speaks another protocol is refused in words', async () => {
