@@ -49,8 +49,9 @@ interface Served {
   validTo: number
 }
 
-/** A KeyPair whose key could not be read, as while the database is away. */
+/** A KeyPair whose key could not be read, as while the database is away; longer with each time. */
 const againAfterMs = 5_000
+const againAtLastMs = 300_000
 
 export const openCertificates = ({ fallback, pairs, host, log, clock }: CertificatesOptions): Certificates => {
   const served = new Map<string, Served>()
@@ -103,11 +104,13 @@ export const openCertificates = ({ fallback, pairs, host, log, clock }: Certific
       let isStale = false
       let again: NodeJS.Timeout | undefined
       let stopped = false
+      let failures = 0
 
       const load = async (): Promise<void> => {
         clearTimeout(again)
         const present = snapshot.list('KeyPair')
         let changed = false
+        let hasFailed = false
         for (const { metadata, spec } of present) {
           const key = `${metadata.namespace}/${metadata.name}`
           if (served.get(key)?.version === metadata.resourceVersion) continue
@@ -118,9 +121,11 @@ export const openCertificates = ({ fallback, pairs, host, log, clock }: Certific
             changed = true
           } catch (error) {
             log.error({ event: 'tls.key_pair.failed', name: key, error: (error as Error).message }, 'the one before it is served on')
-            if (!stopped) again = setTimeout(refresh, againAfterMs).unref()
+            hasFailed = true
           }
         }
+        failures = hasFailed ? failures + 1 : 0
+        if (hasFailed && !stopped) again = setTimeout(refresh, Math.min(againAfterMs * 2 ** (failures - 1), againAtLastMs)).unref()
         const keys = new Set(present.map(({ metadata }) => `${metadata.namespace}/${metadata.name}`))
         for (const [key, { version }] of served)
           if (version !== '' && !keys.has(key)) {
@@ -136,9 +141,9 @@ export const openCertificates = ({ fallback, pairs, host, log, clock }: Certific
             isStale = false
             await load()
           }
-        })().finally(() => {
+          // Before anyone else has a turn, so that no change comes in between unseen.
           running = undefined
-        })
+        })()
         return running
       }
 

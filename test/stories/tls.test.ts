@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { request as requestHttps } from 'node:https'
 import { createServer } from 'node:net'
@@ -129,24 +130,29 @@ spec: { issuerUrl: "https://localhost:${port}", policySelector: { signet.dev/aut
     const second = await authority.issue('site.example.com')
     await apply('site', first)
     await until(async () => (await shown('site.example.com')).fingerprint256 === new X509Certificate(first.cert).fingerprint256)
-    const session = await new Promise<Buffer>((resolve, reject) => {
-      greet(port, { servername: 'site.example.com', maxVersion: 'TLSv1.2' }).then((socket) => {
-        const ticket = socket.getSession()
+    const tickets = await Promise.all(
+      (['TLSv1.2', 'TLSv1.3'] as const).map(async (version) => {
+        const options = { servername: 'site.example.com', minVersion: version, maxVersion: version }
+        const socket = await greet(port, options)
+        // In TLS 1.3 it comes after the handshake.
+        const session = version === 'TLSv1.2' ? socket.getSession() : ((await once(socket, 'session')) as [Buffer])[0]
         socket.destroy()
-        if (ticket) resolve(ticket)
-        else reject(new Error('there is no session'))
-      }, reject)
-    })
-    const resumed = async () => {
-      const socket = await greet(port, { servername: 'site.example.com', maxVersion: 'TLSv1.2', session })
-      const reused = socket.isSessionReused()
-      socket.destroy()
-      return reused
-    }
-    assert.equal(await resumed(), true)
+        return { ...options, ...(session ? { session } : {}) }
+      }),
+    )
+    const resumed = () =>
+      Promise.all(
+        tickets.map(async (options) => {
+          const socket = await greet(port, options)
+          const reused = socket.isSessionReused()
+          socket.destroy()
+          return reused
+        }),
+      )
+    assert.deepEqual(await resumed(), [true, true])
     await apply('site', second)
     await until(async () => (await shown('site.example.com')).fingerprint256 === new X509Certificate(second.cert).fingerprint256)
-    assert.equal(await resumed(), false)
+    assert.deepEqual(await resumed(), [false, false])
   })
 
   it('keeps the last good pair when a manifest brings a key of another one', async () => {
@@ -176,6 +182,18 @@ spec: { issuerUrl: "https://localhost:${port}", policySelector: { signet.dev/aut
       assert.ok(!text.includes('PRIVATE KEY') && !text.includes(trace), path)
     }
     assert.ok(!signet.logs().includes(trace))
+  })
+
+  it('is told apart from what it was by signet diff, without its key', async () => {
+    const [one, other] = [await authority.issue('diff.example.com'), await authority.issue('diff.example.com')]
+    await apply('diff', one)
+    const diff = (pair: Pair) =>
+      runSignet(['diff', '-f', '-'], { settings: { SERVER: signet.issuer, TOKEN: signet.token }, input: manifest('diff', pair) })
+    assert.deepEqual(await diff(one), { code: 0, stdout: '', stderr: '' })
+    const { code, stdout } = await diff(other)
+    assert.equal(code, 1)
+    assert.match(stdout, /BEGIN CERTIFICATE/)
+    assert.doesNotMatch(stdout, /PRIVATE KEY|privateKey/)
   })
 
   it('takes TLS 1.2 and 1.3, and nothing older or weaker', async () => {

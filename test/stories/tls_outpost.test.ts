@@ -1,6 +1,7 @@
 /** Applications behind the outpost on TLS_PORT: over HTTP/2 all that goes over HTTP/1.1, and web sockets over HTTP/1.1 on the same port. */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import { connect as connectHttp2 } from 'node:http2'
 import { after, before, describe, it } from 'node:test'
 import { connect as connectTls } from 'node:tls'
@@ -53,6 +54,12 @@ describe('the outpost on TLS_PORT', () => {
       } else if (path === '/open/cookies') {
         response.writeHead(200, { 'set-cookie': ['a=1', 'b=2'], connection: 'close, x-hop', 'x-hop': 'y', 'keep-alive': 'timeout=1' })
         response.end()
+      } else if (path === '/open/trailers') {
+        let body = ''
+        asked.on('data', (chunk) => {
+          body += chunk
+        })
+        asked.on('end', () => response.end(JSON.stringify({ body, trailers: asked.trailers })))
       } else if (path === '/open/early') {
         response.writeHead(413)
         response.end('too much')
@@ -107,6 +114,23 @@ spec:
   it('answers before a body has come whole', async () => {
     const answer = await open({ ':method': 'POST', ':path': '/open/early' }, Buffer.alloc(100_000))
     assert.equal(answer.status, 413)
+  })
+
+  it('hands no trailers on, in which anyone could claim anything', async () => {
+    const session = connectHttp2(`https://127.0.0.1:${port}`, { rejectUnauthorized: false, servername: 'app.localhost' })
+    const stream = session.request(
+      { ':method': 'POST', ':path': '/open/trailers', ':authority': app, te: 'trailers' },
+      { waitForTrailers: true },
+    )
+    stream.on('wantTrailers', () => stream.sendTrailers({ 'x-signet-username': 'admin' }))
+    stream.end('body')
+    let text = ''
+    stream.on('data', (chunk) => {
+      text += chunk
+    })
+    await once(stream, 'end')
+    session.close()
+    assert.deepEqual(JSON.parse(text), { body: 'body', trailers: {} })
   })
 
   it('hands cookies on one by one, and nothing that belongs to a connection', async () => {
