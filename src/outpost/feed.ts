@@ -50,7 +50,9 @@ export const openFeed = async ({ db, log, clock, snapshot, rootSecret }: FeedDep
 
   const endings: Feed['endings'] = async function* (from) {
     const since = new Date(clock().getTime() - sessionMs)
-    let last = BigInt(from)
+    const newest = BigInt(await findLastEnding(db))
+    // A database that was put back to an earlier time gives numbers once more that an outpost has seen before.
+    let last = BigInt(from) > newest ? 0n : BigInt(from)
     for (let after = last > overlap ? last - overlap : 0n; ; ) {
       const found = await listEndings(db, { after: String(after), since, limit: batch })
       for (const { ending_id } of found) {

@@ -28,8 +28,8 @@ const endSessions = async (name: string, count = 1, length = 0) => {
   await kernel.db.run(sql`select pg_notify('outposts', '')`)
 }
 
-const open = ({ stopping = new AbortController().signal, closed = () => {}, from = feed } = {}) =>
-  openStream({ feed: from, log, version: '1.2.3', stopping, mayGoOn: async () => true }, { outpost: 'default/edge', after: '0', closed })
+const open = ({ stopping = new AbortController().signal, closed = () => {}, from = feed, after: seen = '0' } = {}) =>
+  openStream({ feed: from, log, version: '1.2.3', stopping, mayGoOn: async () => true }, { outpost: 'default/edge', after: seen, closed })
 
 const read = async (stream: ReturnType<typeof open>, until: (messages: Message[]) => boolean): Promise<Message[]> => {
   const messages: Message[] = []
@@ -56,6 +56,13 @@ test('an outpost is told where things are, what it missed, and then what comes',
   assert.deepEqual(sids(first), ['missed1'])
   await endSessions('later')
   assert.ok(sids(await read(stream, (found) => sids(found).includes('later1'))))
+  stream.destroy()
+})
+
+test('one that has seen more than there is, is told all there is', async () => {
+  const stream = open({ after: '900000000' })
+  const messages = await read(stream, (found) => found.some(({ type }) => type === 'current'))
+  assert.ok(sids(messages).includes('missed1'))
   stream.destroy()
 })
 
