@@ -33,16 +33,24 @@ interface Round {
 
 const wrongAnswersAtMost = 3
 
+/** Until the connections no longer do the same at the same time. */
+const rampMs = 300
+
+/** What ends within `ms` while all connections are at work: neither what they all begin with nor what the last of them ends with. */
 const runRound = async (connections: Connection[], iteration: Iteration, ms: number): Promise<Round> => {
   const times: number[] = []
   const wrong: Error[] = []
-  const began = performance.now()
-  const until = began + ms
+  const from = performance.now() + rampMs
+  const until = from + ms
+  const ended = (start: number) => {
+    const now = performance.now()
+    if (now >= from && now < until) times.push(now - start)
+  }
   await Promise.all(
     connections.map(async (connection, worker) => {
       for (let start = performance.now(); start < until && wrong.length < wrongAnswersAtMost; ) {
         await iteration(connection, worker).then(
-          () => times.push(performance.now() - start),
+          () => ended(start),
           (error: Error) => wrong.push(error),
         )
         start = performance.now()
@@ -51,7 +59,7 @@ const runRound = async (connections: Connection[], iteration: Iteration, ms: num
   )
   if (wrong[0])
     throw new Error(`${wrong.length} of ${times.length + wrong.length} requests went wrong: ${wrong[0].message}`, { cause: wrong[0] })
-  return { rps: (times.length * 1000) / (performance.now() - began), times }
+  return { rps: (times.length * 1000) / ms, times }
 }
 
 export const median = (values: number[]): number => quantile(values, 0.5)

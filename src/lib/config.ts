@@ -211,6 +211,7 @@ const nearest = (name: string): string => {
 
 /** Whether an address is in one of the networks. */
 export const networkMatcher = (list: readonly string[]): ((address: string) => boolean) => {
+  if (list.length === 0) return () => false
   const block = new BlockList()
   for (const entry of list) {
     const [address = '', bits] = entry.split('/')

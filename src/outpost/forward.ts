@@ -2,13 +2,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { parseHost, parseTarget } from './address.ts'
 import { type Answers, isPage } from './answers.ts'
-import type { GuardedApplication } from './core.ts'
+import type { GuardedApplication, Person } from './core.ts'
 import { type Decision, type DecisionDeps, decide } from './decision.ts'
 import type { Guard } from './guard.ts'
 import { identityHeaders, upstreamBasic } from './identity_headers.ts'
 import type { openIdentityJwts } from './identity_jwt.ts'
 import { isOwnToken } from './machines.ts'
 import type { ForwardServer, Original } from './servers/server.ts'
+import type { Session } from './session.ts'
 import { startUrl } from './sign_in.ts'
 
 export interface ForwardDeps extends DecisionDeps {
@@ -21,8 +22,11 @@ export interface Asking {
   network: string
   /** Named among the trusted proxies. */
   isTrusted: boolean
+  requestId: string
   now: number
 }
+
+export const requestIdHeader = 'x-request-id'
 
 /** `rest`: path and query below the endpoint. */
 export const answerForward = (
@@ -31,14 +35,16 @@ export const answerForward = (
   { request, response, rest }: { request: IncomingMessage; response: ServerResponse; rest: string },
   asking: Asking,
 ): undefined | Promise<undefined> => {
+  const refuse = (status: number, text: string): undefined => {
+    response.setHeader(requestIdHeader, asking.requestId)
+    return deps.answers.refuse({ request, response }, status, text)
+  }
   const original = server.original(request.headers, rest, request.method ?? 'GET')
   const target = parseTarget(original?.target)
   const host = original && parseHost(original.host, original.scheme)
-  if (!original || !target || host === undefined)
-    return deps.answers.refuse({ request, response }, 400, 'the proxy does not say which request it asks about')
+  if (!original || !target || host === undefined) return refuse(400, 'the proxy does not say which request it asks about')
   const application = deps.guard().find(host, target.path)
-  if (!application || application.mode === 'proxy')
-    return deps.answers.refuse({ request, response }, 403, 'no application of this outpost stands at that address')
+  if (!application || application.mode === 'proxy') return refuse(403, 'no application of this outpost stands at that address')
   // The application's own address says whether it is https: a proxy behind another one may not know.
   const decision = decide(deps, {
     application,
@@ -68,6 +74,7 @@ const answer = (
 ): undefined => {
   const { refuse, redirect } = deps.answers
   const exchange = { request, response }
+  if (decision.kind === 'refused' || decision.kind === 'sign_in') response.setHeader(requestIdHeader, asking.requestId)
   if (decision.kind === 'refused') return refuse(exchange, 403, decision.reason, { application, method: original.method })
   if (decision.kind === 'sign_in') {
     if (!isPage(original.method, request)) return refuse(exchange, 401, 'sign in first')
@@ -77,15 +84,33 @@ const answer = (
     return refuse(exchange, 401, 'sign in first')
   }
   const signedIn = decision.kind === 'allowed' ? decision : decision.signedIn
-  const headers: Record<string, string | number> = {
-    ...identityHeaders(application, signedIn),
-    'X-Signet-Jwt': signedIn && application.headers.jwt ? deps.jwts.of(application, signedIn, asking.now) : '',
-    Authorization: authorizationFor({ request, application, decision }, asking),
-    'cache-control': 'no-store',
-    'content-length': 0,
-  }
-  response.writeHead(200, headers)
+  const jwt = signedIn && application.headers.jwt ? deps.jwts.of(application, signedIn, asking.now) : ''
+  response.writeHead(200, [
+    ...told(application, signedIn),
+    'X-Signet-Jwt',
+    jwt,
+    'Authorization',
+    authorizationFor({ request, application, decision }, asking),
+    requestIdHeader,
+    asking.requestId,
+    'cache-control',
+    'no-store',
+    'content-length',
+    '0',
+  ])
   response.end()
+}
+
+/** For a session, what was told of it last. */
+const tellings = new WeakMap<Session, { application: GuardedApplication; person: Person; headers: string[] }>()
+
+/** Name and value in turn: node writes them as they stand, and those of a session are the same until someone changes. */
+const told = (application: GuardedApplication, signedIn: { session: Session; person: Person } | undefined): string[] => {
+  const known = signedIn && tellings.get(signedIn.session)
+  if (known && known.application === application && known.person === signedIn.person) return known.headers
+  const headers = Object.entries(identityHeaders(application, signedIn)).flat()
+  if (signedIn) tellings.set(signedIn.session, { application, person: signedIn.person, headers })
+  return headers
 }
 
 /** What the application is to have in place of what came: that as well, but for a token of ours. */

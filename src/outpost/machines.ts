@@ -13,7 +13,8 @@ interface Presented {
 }
 
 const presentedIn = (authorization: string | undefined): Presented | undefined => {
-  const [, scheme = '', value = ''] = /^(bearer|basic) +(\S{1,1024})$/i.exec(authorization ?? '') ?? []
+  const [, scheme = '', value = ''] = (authorization && /^(bearer|basic) +(\S{1,1024})$/i.exec(authorization)) || []
+  if (value === '') return undefined
   if (scheme.toLowerCase() === 'bearer') return token.test(value) ? { token: value, username: undefined } : undefined
   const text = Buffer.from(value, 'base64').toString()
   const at = text.indexOf(':')

@@ -9,7 +9,7 @@ import { parseTarget } from './address.ts'
 import { isPage, openAnswers, type Pages } from './answers.ts'
 import type { Core, GuardedApplication } from './core.ts'
 import { type Decision, decide, type Question } from './decision.ts'
-import { answerForward } from './forward.ts'
+import { answerForward, requestIdHeader } from './forward.ts'
 import { type Guard, isBelow, openGuard } from './guard.ts'
 import { identityHeaders, upstreamBasic } from './identity_headers.ts'
 import { jwksOf, openIdentityJwts } from './identity_jwt.ts'
@@ -33,6 +33,14 @@ export interface OutpostDeps {
 export interface Outpost {
   handle(request: IncomingMessage, response: ServerResponse): void
   close(): Promise<void>
+}
+
+const authPath = `${outpostPath}/auth`
+
+/** Its answer says which request it answers. */
+const named = (exchange: Exchange): Exchange => {
+  exchange.response.setHeader(requestIdHeader, exchange.caller.requestId)
+  return exchange
 }
 
 /** What the AuthServer says back when a person comes from signing out there. */
@@ -217,18 +225,19 @@ export const openOutpost = ({ core, log, clock, pages, version }: OutpostDeps): 
   const answer = (exchange: Exchange): Answered => {
     const { request } = exchange
     const target = parseTarget(request.url)
+    if (!target || !isBelow(target.path, authPath)) named(exchange)
     if (!target) return refuse(exchange, 400, 'the request target is not a path')
     if (!isBelow(target.path, outpostPath)) return guarded(exchange, target)
     const [name = '', kind = '', ...rest] = target.path.slice(outpostPath.length + 1).split('/')
     if (name === 'auth') {
       const server = Object.hasOwn(servers, kind) ? servers[kind] : undefined
-      if (!server || (kind !== 'envoy' && rest.length)) return refuse(exchange, 404, 'no such proxy is known here')
-      const { network, isTrusted } = exchange.caller
+      if (!server || (kind !== 'envoy' && rest.length)) return refuse(named(exchange), 404, 'no such proxy is known here')
+      const { network, isTrusted, requestId } = exchange.caller
       return answerForward(
         deps,
         server,
         { ...exchange, rest: `/${rest.join('/')}${target.query}` },
-        { network, isTrusted, now: clock().getTime() },
+        { network, isTrusted, requestId, now: clock().getTime() },
       )
     }
     const isStyle = target.path === answers.stylesheetPath
@@ -248,7 +257,7 @@ export const openOutpost = ({ core, log, clock, pages, version }: OutpostDeps): 
           'a request was refused for a fault',
         )
         if (response.headersSent) response.destroy()
-        else refuse(exchange, 503, 'the outpost can not answer now')
+        else refuse(named(exchange), 503, 'the outpost can not answer now')
       }
       try {
         answer(exchange)?.catch(failed)

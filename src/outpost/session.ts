@@ -109,14 +109,18 @@ const clear = (name: string, scope: Scope): string => `${name}=; Path=${pathOf(s
 export const clearSession = (scope: Scope): string[] =>
   Array.from({ length: mostChunks }, (_, index) => clear(nameOf(cookieName(scope), index), scope))
 
+const mostOfOneName = 5
+
 /** Every cookie of a Cookie header by that name; several of one name may come from other paths and domains. */
 export const cookiesNamed = (header: string | undefined, name: string): string[] => {
   if (!header) return []
   const found: string[] = []
-  for (const pair of header.split(';')) {
-    const at = pair.indexOf('=')
-    if (at > 0 && pair.slice(0, at).trim() === name) found.push(pair.slice(at + 1).trim())
-    if (found.length > 4) break
+  for (let from = 0; from < header.length && found.length < mostOfOneName; ) {
+    const semicolon = header.indexOf(';', from)
+    const end = semicolon < 0 ? header.length : semicolon
+    const equals = header.indexOf('=', from)
+    if (equals > from && equals < end && header.slice(from, equals).trim() === name) found.push(header.slice(equals + 1, end).trim())
+    from = end + 1
   }
   return found
 }

@@ -10,7 +10,8 @@ export const openOutpostPart = (deps: Omit<OutpostDeps, 'version'>): Part => {
   return {
     handle: (request, response) => {
       const caller = getGuardedCaller(request)
-      setGuardedCaller(request, { ...caller, host: plainHost(caller.host) })
+      const host = plainHost(caller.host)
+      if (host !== caller.host) setGuardedCaller(request, { ...caller, host })
       outpost.handle(request, response)
     },
     close: () => outpost.close(),
