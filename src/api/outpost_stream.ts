@@ -3,6 +3,7 @@
  * Outposts of its namespace, and whatever it asks is answered for the applications of that Outpost alone.
  */
 import { z } from 'zod'
+import type { TokenScope } from '#/identity/api_tokens.ts'
 import { Problem } from '#/lib/problem.ts'
 import { isUuid, uuidv7 } from '#/lib/uuid.ts'
 import { version } from '#/lib/version.ts'
@@ -17,7 +18,7 @@ import type { Person } from '#/outpost/core.ts'
 import { protocol } from '#/outpost/message.ts'
 import { findMachine, findPersonSeen } from '#/outpost/people_of_core.ts'
 import { openStream } from '#/outpost/stream.ts'
-import { mayISomewhere } from '#/policy/access.ts'
+import { canonicalKind, mayISomewhere } from '#/policy/access.ts'
 import { aliveMs } from '#/resources/outpost_beats.ts'
 import { mostInstances } from '#/resources/outpost_instances.ts'
 import type { ResourceOf } from '#/resources/resource.ts'
@@ -126,6 +127,8 @@ export const outpost_stream = (deps: ApiDeps): Endpoint[] => {
         log.info({ event: 'outpost.connected', ...about }, 'an outpost is connected')
         if (query.version !== version)
           log.warn({ event: 'outpost.version.differs', ...about, own: version }, 'an outpost has another version than this server')
+        if (caller.scope && isWide(caller.scope))
+          log.warn({ event: 'outpost.token.wide', ...about }, 'the token of an outpost may do more than an outpost needs')
         const feed = await deps.feed()
         streams++
         const body = openStream(
@@ -216,5 +219,9 @@ export const outpost_stream = (deps: ApiDeps): Endpoint[] => {
 }
 
 const keyOf = ({ metadata }: ResourceOf<'Outpost'>): string => `${metadata.namespace}/${metadata.name}`
+
+/** Whoever takes over an outpost has its token. */
+const isWide = ({ kinds, verbs }: TokenScope): boolean =>
+  verbs.some((verb) => verb !== right.verb) || kinds.some((kind) => canonicalKind(kind) !== canonicalKind(right.kind))
 
 const shown = (found: Person | undefined) => ({ person: found ?? null })

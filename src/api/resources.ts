@@ -42,6 +42,7 @@ const bodyLimit = 1024 * 1024
 
 export const resources = (deps: ApiDeps): Endpoint[] => {
   const { db, snapshot } = deps
+  const shown = async (resource: Resource, now: Date) => (await withInstances(db, [resource], now))[0]
   const escalation = openEscalation(snapshot)
   return [
     endpoint({
@@ -76,7 +77,7 @@ export const resources = (deps: ApiDeps): Endpoint[] => {
           now,
         )
         const location = address(`/api/v1/namespaces/${namespace}/${word}/${made.metadata.name}`)
-        return { status: 201, headers: { location, ...etag(made) }, body: made }
+        return { status: 201, headers: { location, ...etag(made) }, body: await shown(made, now) }
       },
     }),
     endpoint({
@@ -90,8 +91,7 @@ export const resources = (deps: ApiDeps): Endpoint[] => {
       handle: async ({ params: { namespace, plural: word, name }, now }) => {
         const found = await findOne(db, { kind: kindOf(word), namespace, name })
         if (!found) throw new Problem('not_found')
-        const [shown] = await withInstances(db, [found], now)
-        return { headers: etag(found), body: shown }
+        return { headers: etag(found), body: await shown(found, now) }
       },
     }),
     endpoint({
@@ -106,7 +106,7 @@ export const resources = (deps: ApiDeps): Endpoint[] => {
       handle: async ({ params: { namespace, plural: word, name }, body, caller, change, ifMatch, now }) => {
         const options = { ...change, resourceVersion: ifMatch, guard: guardOf(escalation, caller) }
         const replaced = await replaceResource(deps, { kind: kindOf(word), namespace, name }, body, options, now)
-        return { headers: etag(replaced), body: replaced }
+        return { headers: etag(replaced), body: await shown(replaced, now) }
       },
     }),
     endpoint({
@@ -121,7 +121,7 @@ export const resources = (deps: ApiDeps): Endpoint[] => {
       handle: async ({ params: { namespace, plural: word, name }, body, caller, change, ifMatch, now }) => {
         const options = { ...change, resourceVersion: ifMatch, guard: guardOf(escalation, caller) }
         const patched = await patchResource(deps, { kind: kindOf(word), namespace, name }, body, options, now)
-        return { headers: etag(patched), body: patched }
+        return { headers: etag(patched), body: await shown(patched, now) }
       },
     }),
     endpoint({

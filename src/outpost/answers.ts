@@ -43,7 +43,7 @@ export interface ShownPage<Name extends PageName> {
 }
 
 /** Seconds. */
-const awayRetryAfter = 5
+export const awayRetryAfter = 5
 
 export const openAnswers = (pages: Pages): Answers => {
   const send = ({ response }: Exchanged, status: number, headers: Record<string, string>, body: string): undefined => {

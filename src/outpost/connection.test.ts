@@ -19,7 +19,7 @@ after(() => {
 })
 
 /** Core as the test would have it: each stream is answered by the next of these, and then by the last again. */
-const connect = async (streams: ((response: ServerResponse, query: URLSearchParams) => void)[]) => {
+const connect = async (streams: ((response: ServerResponse, query: URLSearchParams) => void)[], log = openLog('silent')) => {
   let asked = 0
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '', 'http://core')
@@ -31,7 +31,7 @@ const connect = async (streams: ((response: ServerResponse, query: URLSearchPara
   let told = () => {}
   const refused = Promise.withResolvers<Refused>()
   const connection: Connection = openConnection({
-    log: openLog('silent'),
+    log,
     clock: () => new Date(),
     server: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     token: new Secret('signet_a-token-of-an-outpost'),
@@ -158,6 +158,23 @@ test('what core says that is no message, or speaks another protocol, breaks the 
     ])
     await until(() => taken.length === 2)
   }
+})
+
+test('the log says nothing of what stood in a line that is not understood', async () => {
+  const lines: string[] = []
+  const { taken, until } = await connect(
+    [
+      (response) => {
+        response.writeHead(200, { 'content-type': 'application/x-ndjson' })
+        response.write('{"cookieKey":"a-secret-key"\n')
+      },
+      (response) => ndjson(response, hello, { type: 'current' }),
+    ],
+    openLog('debug', { write: (line: string) => void lines.push(line) }),
+  )
+  await until(() => taken.length === 2)
+  assert.ok(lines.some((line) => line.includes('outpost.stream.unread')))
+  assert.doesNotMatch(lines.join(''), /secret|cookieKey/)
 })
 
 test('core that has fallen silent is left within ten seconds', { timeout: 20_000 }, async () => {

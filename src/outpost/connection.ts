@@ -188,7 +188,7 @@ export const openConnection = (options: ConnectionOptions): Connection => {
             const whole = rest.length ? rest.join('') + line : line
             rest = []
             length = 0
-            if (whole !== '') hear(JSON.parse(whole) as Message)
+            if (whole !== '') hear(parseMessage(whole))
           }
         } catch (error) {
           log.error({ event: 'outpost.stream.unread', error: (error as Error).message.slice(0, 300) }, 'what core says is not understood')
@@ -248,6 +248,15 @@ export const openConnection = (options: ConnectionOptions): Connection => {
     outpost: () => outpost,
     post,
     close,
+  }
+}
+
+/** What is wrong with it is not told in the words of the parser, which quotes what it read: keys stand there. */
+const parseMessage = (line: string): Message => {
+  try {
+    return JSON.parse(line) as Message
+  } catch {
+    throw new Error(`a line of ${line.length} characters is no JSON`)
   }
 }
 

@@ -6,7 +6,7 @@ import { getGuardedCaller, getUpgrade } from '#/lib/http.ts'
 import type { Log } from '#/lib/log.ts'
 import { outpostPath } from '#/resources/outpost_path.ts'
 import { parseTarget } from './address.ts'
-import { isPage, openAnswers, type Pages } from './answers.ts'
+import { awayRetryAfter, isPage, openAnswers, type Pages } from './answers.ts'
 import type { Core, GuardedApplication } from './core.ts'
 import { type Decision, decide, type Question } from './decision.ts'
 import { answerForward, requestIdHeader } from './forward.ts'
@@ -252,12 +252,14 @@ export const openOutpost = ({ core, log, clock, pages, version }: OutpostDeps): 
       const caller = getGuardedCaller(request)
       const exchange: Exchange = { request, response, caller, host: caller.host }
       const failed = (error: Error) => {
-        log.error(
-          { event: 'outpost.request.failed', error: error.stack, 'signet.request_id': caller.requestId },
+        // While core is away that is none: programs with tokens can not be asked about.
+        log[core.isAway() ? 'warn' : 'error'](
+          { event: 'outpost.request.failed', error: core.isAway() ? error.message : error.stack, 'signet.request_id': caller.requestId },
           'a request was refused for a fault',
         )
-        if (response.headersSent) response.destroy()
-        else refuse(named(exchange), 503, 'the outpost can not answer now')
+        if (response.headersSent) return void response.destroy()
+        response.setHeader('retry-after', awayRetryAfter)
+        refuse(named(exchange), 503, 'the outpost can not answer now')
       }
       try {
         answer(exchange)?.catch(failed)
