@@ -17,8 +17,8 @@ export interface StreamDeps {
   stopping: AbortSignal
 }
 
-export const beatEveryMs = 2_000
-export const lookEveryMs = 5_000
+const beatEveryMs = 2_000
+const lookEveryMs = 5_000
 /** Bytes that wait for an outpost, which the whole of its configuration must fit in. */
 const mostWaiting = 32 * 1_024 * 1_024
 /** Endings and people that come while what was missed is read. */
