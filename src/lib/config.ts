@@ -90,7 +90,7 @@ export const settingsTable = {
   CERTS_DIR: row(
     text,
     undefined,
-    'Folder of certificates for TLS_PORT, read at start: `NAME.crt` (or `.pem`) with `NAME.key`, `NAME/fullchain.pem` with `NAME/privkey.pem`, or `NAME/tls.crt` with `NAME/tls.key`. Each becomes the KeyPair NAME.',
+    'Folder of certificates, read at start: `NAME.crt` (or `.pem`) with `NAME.key`, `NAME/fullchain.pem` with `NAME/privkey.pem`, or `NAME/tls.crt` with `NAME/tls.key`. Each becomes the KeyPair NAME, which TLS_PORT serves.',
   ),
   TEMPLATES_DIR: row(text, undefined, 'Folder of templates that replace ours, file by file.'),
   MEDIA_DIR: row(text, undefined, 'Folder of uploaded pictures. Default: DATA_DIR/media.'),

@@ -89,6 +89,13 @@ test('links are followed, and a device is no certificate', async () => {
   assert.match(faults[0]?.detail ?? '', /not a regular file/)
 })
 
+test('a link that leads nowhere harms no other', async () => {
+  const folder = folderOf({ 'site.pem': cert, 'site.key': key })
+  symlinkSync(join(root, 'nowhere'), join(folder, 'lost'))
+  const { pairs, faults } = await readCertificateFolder(folder)
+  assert.deepEqual([pairs.map(({ name }) => name), faults.map(({ file }) => file)], [['site'], ['lost']])
+})
+
 test('a folder that is not there is a fault', async () => {
   const { pairs, faults } = await readCertificateFolder(join(root, 'nowhere'))
   assert.deepEqual(pairs, [])

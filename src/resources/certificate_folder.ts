@@ -47,16 +47,22 @@ export const readCertificateFolder = async (folder: string): Promise<Certificate
   try {
     const { files, folders } = await list(folder)
     for (const [name, { certificate, key }] of pairsIn(files)) await take(folder, name, { certificate, key }, found)
-    for (const name of folders) {
-      const inside = new Set((await list(join(folder, name))).files)
-      const layout = layouts.find(({ certificate }) => inside.has(certificate))
-      if (!layout) found.faults.push({ file: name, detail: 'holds neither fullchain.pem nor tls.crt' })
-      else await take(folder, name, { certificate: join(name, layout.certificate), key: join(name, layout.key) }, found)
-    }
+    for (const name of folders) await takeFolder(folder, name, found)
   } catch (error) {
     found.faults.push({ file: folder, detail: unreadable(error) })
   }
   return found
+}
+
+const takeFolder = async (folder: string, name: string, found: CertificateFolder): Promise<void> => {
+  try {
+    const inside = new Set((await list(join(folder, name))).files)
+    const layout = layouts.find(({ certificate }) => inside.has(certificate))
+    if (layout) await take(folder, name, { certificate: join(name, layout.certificate), key: join(name, layout.key) }, found)
+    else found.faults.push({ file: name, detail: 'holds neither fullchain.pem nor tls.crt' })
+  } catch (error) {
+    found.faults.push({ file: name, detail: unreadable(error) })
+  }
 }
 
 const layouts = [
@@ -141,8 +147,9 @@ interface ApplyDeps extends ResourceDeps {
   clock: Clock
 }
 
-/** Makes KeyPairs of what was read. */
-export const applyCertificateFolder = async (deps: ApplyDeps, { pairs, faults }: CertificateFolder): Promise<void> => {
+/** Makes KeyPairs of what the folder holds. */
+export const applyCertificateFolder = async (deps: ApplyDeps, folder: string): Promise<void> => {
+  const { pairs, faults } = await readCertificateFolder(folder)
   const manifests = pairs.map(({ name, certificate, privateKey }) => ({
     apiVersion,
     kind: 'KeyPair',

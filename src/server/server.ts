@@ -188,9 +188,12 @@ export const startServer = async ({
     if (stopping) return
     await begun.parts.load()
     await metrics.load()
-    await tls
-      ?.applyFolder(begun.deps)
-      .catch((error: Error) => log.error({ event: 'certificates.failed', error: error.message }, 'the next start tries again'))
+    if (settings.CERTS_DIR && !stopping) {
+      const { applyCertificateFolder } = await import('#/resources/certificate_folder.ts')
+      await applyCertificateFolder(begun.deps, settings.CERTS_DIR).catch((error: Error) =>
+        log.error({ event: 'certificates.failed', error: error.message }, 'the next start tries again'),
+      )
+    }
     if (settings.MANIFESTS && !stopping) {
       const { watchManifests } = await import('#/resources/watch.ts')
       const watch = watchManifests(begun.deps, settings.MANIFESTS)

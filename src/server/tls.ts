@@ -1,7 +1,7 @@
 /** TLS, put together: the certificates of the folder and the default one serve from the first moment, KeyPairs as soon as the database is there. */
 import type { Server } from 'node:http'
 import type { Settings } from '#/lib/config.ts'
-import { applyCertificateFolder, type CertificateFolder, readCertificateFolder } from '#/resources/certificate_folder.ts'
+import { type CertificateFolder, readCertificateFolder } from '#/resources/certificate_folder.ts'
 import { openCertificates } from './certificates.ts'
 import { ensureDefaultCertificate } from './default_certificate.ts'
 import type { ServingDeps } from './server.ts'
@@ -11,8 +11,6 @@ export interface Tls {
   port: number
   /** Resolves when the KeyPairs there are now are served. */
   follow(deps: ServingDeps): Promise<() => void>
-  /** Makes KeyPairs of the folder's certificates, as they were when the listener opened. */
-  applyFolder(deps: ServingDeps): Promise<void>
   close: TlsListener['close']
 }
 
@@ -25,6 +23,7 @@ export interface TlsOptions extends Pick<ServingDeps, 'log' | 'clock'> {
 export const openTls = async ({ settings, log, clock, http1, handle }: TlsOptions): Promise<Tls> => {
   const host = new URL(settings.BASE_URL).hostname.replace(/^\[|\]$/g, '')
   const folder = await readFolder(settings)
+  for (const fault of folder.faults) log.warn({ event: 'tls.certificate.refused', ...fault }, 'this certificate is not served')
   const certificates = openCertificates({
     fallback: await ensureDefaultCertificate({ dataDir: settings.DATA_DIR, host, log }, clock()),
     pairs: new Map(folder.pairs.map(({ name, certificate, privateKey }) => [`default/${name}`, { certificate, privateKey }])),
@@ -37,7 +36,6 @@ export const openTls = async ({ settings, log, clock, http1, handle }: TlsOption
   return {
     port,
     follow: (deps) => certificates.follow(deps),
-    applyFolder: (deps) => applyCertificateFolder(deps, folder),
     close: listener.close,
   }
 }

@@ -1,10 +1,12 @@
 /** How connections of TLS_PORT end: idle ones, those of a server that stops, and those of clients that never say anything. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { type ClientHttp2Session, connect, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2'
+import type { IncomingMessage } from 'node:http'
+import { type ClientHttp2Session, connect, constants, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { connect as connectTcp } from 'node:net'
 import { after, before, test } from 'node:test'
+import { boundBody } from '#/lib/body_bound.ts'
 import { systemClock } from '#/lib/clock.ts'
 import { openLog } from '#/lib/log.ts'
 import { makeAuthority } from '../../test/support/authority.ts'
@@ -72,6 +74,22 @@ test('a connection that sends half of a request is told to go away', async () =>
   const { port } = await start((_, response) => response.end('over 2'), { idleMs: 300 })
   const half = frame('headers', flags.endStream, 1, headerBlock([[':method', 'GET']]))
   assert.ok(lastGoaway(await rawFrames(port, half)))
+})
+
+test('a body that does not come in time ends its request alone', async () => {
+  const { port } = await start((request, response) => {
+    // As the listener sees them, which knows those of HTTP/1.1.
+    if (request.url === '/slow') boundBody(request as unknown as IncomingMessage, 200)
+    else response.end('over 2')
+  })
+  const session = open(port)
+  const stream = session.request({ ':method': 'POST', ':path': '/slow', 'content-length': 10 }, { endStream: false })
+  stream.on('error', () => {})
+  stream.write('half')
+  await once(stream, 'close')
+  assert.equal(stream.rstCode, constants.NGHTTP2_CANCEL)
+  assert.equal(await answer(session), 'over 2')
+  session.close()
 })
 
 test('one whose requests take long stays', async () => {

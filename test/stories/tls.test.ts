@@ -5,7 +5,6 @@ import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { request as requestHttps } from 'node:https'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -343,69 +342,5 @@ spec: { issuerUrl: "https://localhost:${port}", policySelector: { signet.dev/aut
         await browser.close()
       }
     })
-  })
-})
-
-describe('TLS_PORT of a server whose database does not answer', () => {
-  it('says so over HTTP/2 in the form that is asked for, with the certificate of CERTS_DIR, and ends when told to', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'signet-certs-'))
-    const pair = await (await makeAuthority(new Date())).issue('id.example.com')
-    writeFileSync(join(folder, 'tls.crt'), pair.cert)
-    writeFileSync(join(folder, 'tls.key'), pair.key)
-    const port = await freePort()
-    const signet = await startSignet({
-      command: 'server',
-      databaseUrl: `postgresql://nobody@127.0.0.1:${await freePort()}/none`,
-      settings: { TLS_PORT: String(port), CERTS_DIR: folder },
-      waitUntil: 'live',
-    })
-    try {
-      // It is opened after PORT.
-      const socket = await until(() => greet(port, { servername: 'id.example.com' }).catch(() => undefined))
-      assert.equal(new X509Certificate(socket.getPeerCertificate().raw).subjectAltName, 'DNS:id.example.com')
-      for (const [accept, type] of [
-        ['text/html,*/*', /^text\/html/],
-        ['application/json', /^application\/problem\+json/],
-        ['*/*', /^text\/plain/],
-      ] as const) {
-        const { status, headers } = await ask2(port, { ':path': '/', ':authority': 'id.example.com', accept })
-        assert.equal(status, 503)
-        assert.match(headers['content-type'] ?? '', type)
-        assert.ok(headers['retry-after'])
-      }
-      assert.equal((await ask2(port, { ':path': '/-/health/live', ':authority': 'anything.example' })).status, 200)
-      assert.equal((await ask2(port, { ':path': '/-/health/ready', ':authority': 'anything.example' })).status, 503)
-      // It keeps its connection, which keeps no one from ending.
-      const { code, afterMs } = await signet.kill('SIGTERM')
-      assert.equal(code, 0)
-      assert.ok(afterMs < 6_000)
-      socket.destroy()
-    } finally {
-      await signet.stop()
-      rmSync(folder, { recursive: true, force: true })
-    }
-  })
-
-  it('refuses a port that is taken, in plain words', async () => {
-    const port = await freePort()
-    const taken = createServer()
-    await new Promise<void>((resolve) => taken.listen(port, '127.0.0.1', resolve))
-    try {
-      const { code, stderr } = await runSignet(['server'], {
-        settings: {
-          HOST: '127.0.0.1',
-          PORT: '0',
-          METRICS_PORT: '0',
-          TLS_PORT: String(port),
-          SECRET_KEY: 'k'.repeat(48),
-          DATABASE_URL: 'postgresql://nobody@127.0.0.1:1/none',
-          DATA_DIR: mkdtempSync(join(tmpdir(), 'signet-taken-')),
-        },
-      })
-      assert.notEqual(code, 0)
-      assert.match(stderr, new RegExp(`can't listen on 127.0.0.1:${port}: another program listens there`))
-    } finally {
-      taken.close()
-    }
   })
 })
