@@ -13,5 +13,3 @@ export const Outpost = defineKind({
     displayName: text(200).optional().describe('What people read. Absent: its name.'),
   }),
 })
-
-export type OutpostSpec = z.output<typeof Outpost.spec>

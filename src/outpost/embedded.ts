@@ -18,7 +18,13 @@ export const openEmbeddedCore = async ({ db, clock, feed: openFeed, port }: Embe
   // First, so that nothing comes between.
   const stop = feed.follow({ tell: knowledge.take, changed: compile })
   compile()
-  for await (const message of feed.endings('0')) knowledge.take(message)
+  try {
+    for await (const message of feed.endings('0')) knowledge.take(message)
+  } catch (error) {
+    // It is opened again, and follows anew then.
+    stop()
+    throw error
+  }
 
   return {
     ...knowledge,
