@@ -6,12 +6,12 @@
  * Started by the bench as a process of its own: `limit.ts DATABASE_URL SESSIONS`; it writes its port as its first line.
  */
 import { argon2, createPrivateKey, generateKeyPairSync, hash, randomBytes, sign, timingSafeEqual } from 'node:crypto'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { Agent, request as ask, createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { promisify } from 'node:util'
 import pg from 'pg'
 
-const [, , url, sessions = '16'] = process.argv
+const [, , url, sessions = '16', upstream = ''] = process.argv
 const db = new pg.Pool({ connectionString: url, max: 10 })
 
 const sha256 = (value: string) => hash('sha256', value, 'buffer')
@@ -109,6 +109,8 @@ const grants: Record<string, (form: URLSearchParams) => object | Promise<object>
   },
 }
 
+const kept = new Agent({ keepAlive: true })
+
 const routes: Record<string, (request: IncomingMessage, response: ServerResponse, query: string) => Promise<void>> = {
   '/authorize': async (request, response, parameters) => {
     const search = new URLSearchParams(parameters)
@@ -170,6 +172,16 @@ const routes: Record<string, (request: IncomingMessage, response: ServerResponse
     })
     response.end()
   },
+  '/proxied/page': (request, response) =>
+    new Promise((resolve, reject) => {
+      const to = new URL(request.url ?? '', upstream)
+      const out = ask(to, { agent: kept, method: request.method ?? 'GET', headers: { ...request.headers, host: to.host } }, (answer) => {
+        response.writeHead(answer.statusCode ?? 502, answer.headers)
+        answer.pipe(response).once('close', resolve)
+      })
+      out.once('error', reject)
+      request.pipe(out)
+    }),
   '/password': async (request, response) => {
     const form = await readBody(request)
     if (!timingSafeEqual(await hashPassword(form.get('password') ?? ''), passwordHash)) throw new Error('wrong password')

@@ -4,8 +4,8 @@ import type { Target } from './target.ts'
 
 const seeded = 64
 
-export const startLimit = async (databaseUrl: string): Promise<{ target: Target; stop: () => Promise<void> }> => {
-  const program = startProgram(['bench/limit.ts', databaseUrl, String(seeded)])
+export const startLimit = async (databaseUrl: string, upstream: string): Promise<{ target: Target; stop: () => Promise<void> }> => {
+  const program = startProgram(['bench/limit.ts', databaseUrl, String(seeded), upstream])
   const origin = `http://127.0.0.1:${await program.firstLine()}`
   const target: Target = {
     name: 'limit',

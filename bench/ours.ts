@@ -12,6 +12,8 @@ export interface Ours extends Target {
   person: { username: string; password: string }
   /** A browser signed in at an application behind the outpost: its Cookie header, and where the application stands. */
   guarded(worker: number): Promise<{ cookie: string; host: string; path: string }>
+  /** The same at one that stands behind it. */
+  proxied(worker: number): Promise<{ cookie: string; path: string }>
   /** Starts another server on the same database and answers when it is ready; for measuring just that. */
   startAnother(): Promise<Program>
   pid: number
@@ -23,8 +25,9 @@ const redirectUri = 'http://127.0.0.1:9/callback'
 
 /** On the host of the server, so that one browser goes from there to its sign-in and back. */
 const guardedUrl = (origin: string) => new URL('/guarded', origin).href
+const proxiedUrl = (origin: string) => new URL('/proxied', origin).href
 
-const manifests = (issuerUrl: string) => `
+const manifests = (issuerUrl: string, upstream: string) => `
 apiVersion: signet.dev/v1alpha1
 kind: AuthPolicy
 metadata: { name: bench, namespace: bench, labels: { bench: 'true' } }
@@ -58,6 +61,14 @@ spec:
   proxy: { mode: forward_single, externalUrl: '${guardedUrl(issuerUrl)}' }
 ---
 apiVersion: signet.dev/v1alpha1
+kind: Application
+metadata: { name: proxied, namespace: bench, labels: { bench: 'true' } }
+spec:
+  displayName: Bench
+  authServerRef: { name: bench }
+  proxy: { mode: proxy, externalUrl: '${proxiedUrl(issuerUrl)}', upstreamUrl: '${upstream}' }
+---
+apiVersion: signet.dev/v1alpha1
 kind: User
 metadata: { name: bench, namespace: bench }
 spec: { username: bench, name: Bench Mark, email: bench@example.com, emailVerified: true }
@@ -86,7 +97,8 @@ export const isReady = async (origin: string, within = readyWithinMs, everyMs = 
   throw new Error(`${origin} was not ready within ${within / 1000} s`)
 }
 
-export const startOurs = async (databaseUrl: string, folder: string): Promise<Ours> => {
+/** `upstream`: of the application that stands behind the outpost. */
+export const startOurs = async (databaseUrl: string, folder: string, upstream: string): Promise<Ours> => {
   const port = await freePort()
   const origin = `http://127.0.0.1:${port}`
   const token = randomBytes(32).toString('base64url')
@@ -117,7 +129,7 @@ export const startOurs = async (databaseUrl: string, folder: string): Promise<Ou
     return (text ? JSON.parse(text) : undefined) as Answer
   }
   // An issuer of its own, told from the first one by its path: nothing that the first start made is changed.
-  await rest('POST', '/api/v1/apply', 'application/yaml', manifests(`${origin}/bench`))
+  await rest('POST', '/api/v1/apply', 'application/yaml', manifests(`${origin}/bench`, upstream))
   const person = { username: 'bench', password: randomBytes(12).toString('base64url') }
   const { items } = await rest<{ items: { id: string; username: string }[] }>('GET', `/api/v1/users?q=${person.username}&limit=5`)
   const user = items.find(({ username }) => username === person.username)
@@ -144,10 +156,12 @@ export const startOurs = async (databaseUrl: string, folder: string): Promise<Ou
     refreshToken: async (worker) => (await tokens(worker, 'openid profile email offline_access')).refresh_token,
     tokenToIntrospect: () => clientToken(ours),
     guarded: async (worker) => {
-      const visitor = await signedIn(worker)
       const url = new URL(guardedUrl(origin))
-      await throughPages(visitor, await visitor.visit(`/outpost.signet/start?rd=${encodeURIComponent(`${url.href}/`)}`), person)
-      return { cookie: visitor.cookie(`${url.pathname}/`), host: url.host, path: `${url.pathname}/page?a=b` }
+      return { cookie: await signedInAt(worker, url), host: url.host, path: `${url.pathname}/page?a=b` }
+    },
+    proxied: async (worker) => {
+      const url = new URL(proxiedUrl(origin))
+      return { cookie: await signedInAt(worker, url), path: `${url.pathname}/page?a=b` }
     },
     startAnother: async () => {
       const own = await freePort()
@@ -166,6 +180,11 @@ export const startOurs = async (databaseUrl: string, folder: string): Promise<Ou
     const known = visitors.get(worker) ?? signIn(ours)
     visitors.set(worker, known)
     return known
+  }
+  const signedInAt = async (worker: number, application: URL): Promise<string> => {
+    const visitor = await signedIn(worker)
+    await throughPages(visitor, await visitor.visit(`/outpost.signet/start?rd=${encodeURIComponent(`${application.href}/`)}`), person)
+    return visitor.cookie(`${application.pathname}/`)
   }
   const tokens = async (worker: number, scope: string): Promise<{ access_token?: string; refresh_token?: string }> => {
     const visitor = await signedIn(worker)
@@ -210,7 +229,7 @@ export const codeOf = ({ url, status, body }: Arrival): string => {
 /** Whatever page comes: the name, the password, consent; until the browser is sent to the client. */
 const throughPages = async (visitor: Visitor, first: Arrival, values: Record<string, string>): Promise<Arrival> => {
   let page = first
-  for (let step = 0; step < 6 && page.status === 200; step++) page = await visitor.submit(page, values)
+  for (let step = 0; step < 6 && page.status === 200 && page.body.includes('<form'); step++) page = await visitor.submit(page, values)
   return page
 }
 

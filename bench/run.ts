@@ -12,6 +12,7 @@ import { openForeign } from './foreign.ts'
 import { startLimit } from './limit_target.ts'
 import { compare, type Load } from './load.ts'
 import { type Ours, startOurs } from './ours.ts'
+import { startProgram } from './program.ts'
 import { openReport, type Report } from './report.ts'
 import { scenarios } from './scenarios/index.ts'
 import type { Scenario } from './scenarios/scenario.ts'
@@ -73,14 +74,17 @@ const main = async (): Promise<number> => {
   let failed = false
   try {
     const databaseUrl = flags['database-url'] ?? (await ownDatabase(join(folder, 'postgres'), closing))
-    const limit = await startLimit(databaseUrl)
+    const application = startProgram(['bench/upstream.ts'])
+    closing.unshift(application.stop)
+    const upstream = `http://127.0.0.1:${await application.firstLine()}`
+    const limit = await startLimit(databaseUrl, upstream)
     closing.unshift(limit.stop)
     let target: Target
     if (flags.issuer) {
       const { issuer, 'client-id': id = '', 'client-secret': secret = '', 'access-token': accessToken } = flags
       target = await openForeign({ issuer, id, secret, accessToken })
     } else {
-      const ours = await startOurs(databaseUrl, join(folder, 'data'))
+      const ours = await startOurs(databaseUrl, join(folder, 'data'), upstream)
       closing.unshift(ours.stop)
       target = ours
     }

@@ -1,11 +1,9 @@
-import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { startProgram } from '../program.ts'
+import { residentKiB } from '../resident.ts'
 import type { FigureScenario } from './scenario.ts'
 
 const restMs = 5_000
-
-const residentKiB = (pid: number): number => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])
 
 /** Resident memory of a server that was started and left alone, beside a Node program that only waits. */
 export const memory: FigureScenario = {
