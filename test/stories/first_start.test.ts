@@ -184,7 +184,8 @@ describe('signet server', () => {
       const { status: page, headers } = await fetch(signet.issuer)
       assert.equal(page, 503)
       assert.ok(headers.get('retry-after'))
-      assert.match(signet.logs(), /database/)
+      // What is logged comes a little later.
+      await until(() => /database/.test(signet.logs()))
     } finally {
       const { code } = await signet.kill('SIGTERM')
       assert.equal(code, 0)

@@ -60,6 +60,8 @@ describe('the outpost on TLS_PORT', () => {
           body += chunk
         })
         asked.on('end', () => response.end(JSON.stringify({ body, trailers: asked.trailers })))
+      } else if (path === '/open/gone') {
+        asked.socket.destroy()
       } else if (path === '/open/early') {
         response.writeHead(413)
         response.end('too much')
@@ -161,6 +163,10 @@ spec:
     await broken
   })
 
+  it('says 502 of an application that is gone', async () => {
+    assert.equal((await open({ ':path': '/open/gone' })).status, 502)
+  })
+
   it('joins web sockets over HTTP/1.1', async () => {
     const socket = connectTls({
       host: '127.0.0.1',
@@ -191,6 +197,10 @@ spec:
     })
     assert.equal(status, 401)
     assert.match(String(headers.location), /^https:\/\/forward\.localhost\/outpost\.signet\/start/)
+  })
+
+  it('makes Node warn of nothing', () => {
+    assert.doesNotMatch(signet.logs(), /Warning/)
   })
 
   it('in Chromium a person signs in at an application and comes back to their page', needs('chromium'), async () => {
