@@ -49,14 +49,15 @@ interface Settled {
 /** No path, which the router refuses. */
 const noTarget = ''
 
-export const settle = (received: IncomingHttpHeaders, received_raw: readonly string[], endsWithHeaders: boolean): Settled => {
+/** `pairs`: name and value in turn, as they came. */
+export const settle = (received: IncomingHttpHeaders, pairs: readonly string[], endsWithHeaders: boolean): Settled => {
   const { ':method': method = '', ':path': path = '', ':authority': authority, ':scheme': scheme, ...headers } = received as Pseudo
   const rawHeaders: string[] = []
   const hosts = new Set(authority === undefined ? [] : [authority.toLowerCase()])
   let cookies: string | undefined
-  for (let index = 0; index < received_raw.length; index += 2) {
-    const name = received_raw[index] as string
-    const value = received_raw[index + 1] as string
+  for (let index = 0; index < pairs.length; index += 2) {
+    const name = pairs[index] as string
+    const value = pairs[index + 1] as string
     if (name.startsWith(':')) continue
     if (name === 'host') hosts.add(value.toLowerCase())
     // They may come one by one (RFC 9113 section 8.2.3).
