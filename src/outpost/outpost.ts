@@ -18,7 +18,7 @@ import { openPeople } from './people.ts'
 import { openProxy } from './proxy.ts'
 import { goesUp } from './readings.ts'
 import { servers } from './servers/index.ts'
-import { clearSession, cookieName, cookiesNamed, openSessions, writeSession } from './session.ts'
+import { clearSession, cookiesNamed, openSessions, plainName, writeSession } from './session.ts'
 import { openSignIn, safeDestination, startUrl } from './sign_in.ts'
 import { openStaying } from './staying.ts'
 
@@ -285,7 +285,7 @@ interface Exchange {
 }
 
 /** The ID token goes along to the AuthServer when the person signs out, and says there whose session it is. Sent there alone. */
-const hintName = (application: Pick<GuardedApplication, 'cookieKey'>): string => `${cookieName(application)}_hint`
+const hintName = (application: Pick<GuardedApplication, 'cookieKey'>): string => `${plainName(application)}_hint`
 const hint = (application: GuardedApplication, idToken: string): string =>
   `${hintName(application)}=${idToken.length < 3_800 ? idToken : ''}; Path=${outpostPath}/sign_out; ${idToken === '' ? 'Max-Age=0; ' : ''}HttpOnly; SameSite=Lax${application.origin.startsWith('https:') ? '; Secure' : ''}`
 

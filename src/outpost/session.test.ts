@@ -102,6 +102,20 @@ test('cookies are for the application alone, or for its domain', () => {
   for (const line of clearSession(shared)) assert.match(line, /=; Path=\/; Max-Age=0; Domain=example\.com;/)
 })
 
+test('a browser takes the cookie from the host itself, and from https, wherever it can say so', () => {
+  for (const [over, expected] of [
+    [{}, /^__Host-signet_outpost_/],
+    [{ path: '/wiki' }, /^__Secure-signet_outpost_/],
+    [{ mode: 'forward_domain', cookieDomain: 'example.com' }, /^__Secure-signet_outpost_/],
+    [{ origin: 'http://wiki.localhost' }, /^signet_outpost_/],
+  ] as const) {
+    const there = { ...scope, ...over }
+    const lines = [...writeSession(session, there), ...clearSession(there)]
+    for (const line of lines) assert.match(line, expected)
+    assert.deepEqual(openSessions().read(header(lines.slice(0, 1)), there, now), session)
+  }
+})
+
 test('cookies of one name are found whatever stands around them, and only so many', () => {
   assert.deepEqual(cookiesNamed('a=1; b=2;a=3 ; aa=4; =5; a', 'a'), ['1', '3'])
   assert.deepEqual(cookiesNamed(undefined, 'a'), [])

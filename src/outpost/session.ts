@@ -39,15 +39,24 @@ const tagBytes = 16
 
 type Scope = Pick<GuardedApplication, 'cookieKey' | 'cookieDomain' | 'origin' | 'path' | 'mode'>
 
-/** By key: asked for at every request, and the same until an application changes. */
-const names = new Map<string, string>()
+/** Asked for at every request. */
+const names = new WeakMap<object, string>()
 
-/** Applications that share a key share the cookie. */
-export const cookieName = ({ cookieKey }: Pick<GuardedApplication, 'cookieKey'>): string => {
-  let name = names.get(cookieKey)
+/** Of a key, for what else is kept under its name. */
+export const plainName = ({ cookieKey }: Pick<GuardedApplication, 'cookieKey'>): string =>
+  `signet_outpost_${hash('sha256', `name ${cookieKey}`, 'hex').slice(0, 12)}`
+
+/**
+ * Applications that share a key share the cookie. By the prefix of its name (RFC 6265bis section 4.1.3) a browser takes it from https alone and, where
+ * it can, from this very host: another host of the domain could otherwise sign people in as someone else.
+ */
+export const cookieName = (scope: Scope): string => {
+  let name = names.get(scope)
   if (name === undefined) {
-    name = `signet_outpost_${hash('sha256', `name ${cookieKey}`, 'hex').slice(0, 12)}`
-    names.set(cookieKey, name)
+    const isOfHost = scope.cookieDomain === undefined && pathOf(scope) === '/'
+    const prefix = !scope.origin.startsWith('https:') ? '' : isOfHost ? '__Host-' : '__Secure-'
+    name = `${prefix}${plainName(scope)}`
+    names.set(scope, name)
   }
   return name
 }
@@ -144,7 +153,7 @@ export const openSessions = ({ most = 5_000, mostBytes = 32 * 1_024 * 1_024 } = 
 
   return {
     /** Undefined when there is none, it has expired, or is not ours. Whether it was ended is core's to know. */
-    read: (cookies: string | undefined, scope: Pick<GuardedApplication, 'cookieKey' | 'issuer'>, now: number): Session | undefined => {
+    read: (cookies: string | undefined, scope: Scope & Pick<GuardedApplication, 'issuer'>, now: number): Session | undefined => {
       const name = cookieName(scope)
       if (!cookies?.includes(name)) return undefined
       for (const first of cookiesNamed(cookies, name)) {

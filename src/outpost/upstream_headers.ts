@@ -2,7 +2,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { GuardedApplication } from './core.ts'
 import { asRead, isIdentityHeader } from './identity_headers.ts'
-import { cookieName } from './session.ts'
 
 /** Of one connection, not of the message (RFC 9110 section 7.6.1). */
 const hopByHop = new Set([
@@ -54,7 +53,7 @@ export const requestHeaders = (request: IncomingMessage, application: GuardedApp
     if (framing.has(lower) || hopByHop.has(lower) || dropped.has(lower) || isFromOutside(lower)) continue
     if (lower === 'authorization' && told.authorization !== undefined) continue
     if (lower === 'cookie') {
-      const left = withoutOurs(rawHeaders[index + 1] as string, application)
+      const left = withoutOurs(rawHeaders[index + 1] as string)
       if (left !== '') passed.push(name, left)
       continue
     }
@@ -78,18 +77,15 @@ export const requestHeaders = (request: IncomingMessage, application: GuardedApp
   return passed
 }
 
-/** An application has no use for the sign-in at its outpost, and must not be able to lose it. */
-const withoutOurs = (cookies: string, application: GuardedApplication): string => {
-  const own = cookieName(application)
-  return cookies
+const ours = /^(?:__Host-|__Secure-)?signet_outpost_/
+
+/** An application has no use for sign-ins at outposts, and must not be able to lose them. */
+const withoutOurs = (cookies: string): string =>
+  cookies
     .split(';')
-    .filter((pair) => {
-      const name = pair.split('=', 1)[0]?.trim() ?? ''
-      return name !== own && !name.startsWith(`${own}.`) && !name.startsWith('signet_outpost_')
-    })
+    .filter((pair) => !ours.test(pair.trim()))
     .join(';')
     .trim()
-}
 
 export const responseHeaders = ({ rawHeaders, headers }: IncomingMessage): string[] => {
   const dropped = named(headers.connection)
