@@ -62,6 +62,16 @@ const runRound = async (connections: Connection[], iteration: Iteration, ms: num
   return { rps: (times.length * 1000) / ms, times }
 }
 
+const warmIterations = 1_000
+const warmMs = 40_000
+
+/** Until code is compiled for good, statements are prepared and pools are filled: what is done thirty times a second takes a while to get there. */
+const warmUp = async (connections: Connection[], iteration: Iteration, roundMs: number): Promise<void> => {
+  const until = performance.now() + Math.max(warmMs, roundMs)
+  for (let done = 0; done < warmIterations && performance.now() < until; )
+    done += (await runRound(connections, iteration, Math.min(roundMs, warmMs / 20))).times.length || 1
+}
+
 export const median = (values: number[]): number => quantile(values, 0.5)
 
 export const quantile = (values: number[], part: number): number => {
@@ -77,11 +87,11 @@ export const compare = async (ours: Side, limit: Side | undefined, { connections
   const rps: number[] = []
   const limitRps: number[] = []
   try {
-    // The first round of each is thrown away: it is when code is compiled, statements are prepared and pools are filled.
-    for (let round = 0; round <= rounds; round++) {
+    await warmUp(ourConnections, ours.iteration, roundMs)
+    if (limit) await warmUp(limitConnections, limit.iteration, roundMs)
+    for (let round = 0; round < rounds; round++) {
       const mine = await runRound(ourConnections, ours.iteration, roundMs)
       const theirs = limit && (await runRound(limitConnections, limit.iteration, roundMs))
-      if (round === 0) continue
       times.push(...mine.times)
       rps.push(mine.rps)
       if (theirs) limitRps.push(theirs.rps)
