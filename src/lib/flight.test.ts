@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test'
 import type pg from 'pg'
 import { type FreshDatabase, freshDatabase } from '../../test/support/database.ts'
 import { command, fly, isUncertain } from './flight.ts'
-import { lastly, sql } from './sql.ts'
+import { type Db, lastly, sql } from './sql.ts'
 
 let fresh: FreshDatabase
 let client: pg.PoolClient
@@ -106,6 +106,26 @@ test('a transaction that goes on after a statement of it has failed is told that
     /had failed/,
   )
   assert.equal((await stored()).includes(20), false)
+})
+
+test('a statement after the end of its transaction is refused: its connection is another one by then', async () => {
+  let late: Db | undefined
+  await assert.rejects(
+    fresh.db.transaction(async (tx) => {
+      late = tx
+      throw new Error('no')
+    }),
+    /no/,
+  )
+  await assert.rejects(async () => late?.run(store(30)), /after the end/)
+  await assert.rejects(async () => late && lastly(late, () => store(30)), /after the end/)
+})
+
+test('an error of the first statement says where it was asked', async () => {
+  const asking = async () => {
+    await fresh.db.transaction((tx) => tx.one(sql`select 3 / ${0}::int`))
+  }
+  await assert.rejects(asking(), (error: Error) => /asking/.test(error.stack ?? ''))
 })
 
 test('a transaction in which nothing is said sends nothing', async () => {

@@ -127,12 +127,19 @@ export const isUncertain = (client: pg.ClientBase): boolean => uncertain.has(cli
 export const command = (text: string): Statement => ({ name: '', text, values: [] })
 
 /** Sends them at once, and answers the result of each. Rejects with the first error; what comes after it is not executed. */
-export const fly = (client: pg.ClientBase, statements: readonly Statement[]): Promise<pg.QueryResult[]> =>
-  new Promise((resolve, reject) => {
-    const flight = new Flight(statements, (error, results) => {
-      if (!error) return resolve(results)
-      if (flight.isUncertain) uncertain.add(client)
-      reject(error)
+export const fly = async (client: pg.ClientBase, statements: readonly Statement[]): Promise<pg.QueryResult[]> => {
+  try {
+    return await new Promise((resolve, reject) => {
+      const flight = new Flight(statements, (error, results) => {
+        if (!error) return resolve(results)
+        if (flight.isUncertain) uncertain.add(client)
+        reject(error)
+      })
+      client.query(flight as unknown as pg.Submittable)
     })
-    client.query(flight as unknown as pg.Submittable)
-  })
+  } catch (error) {
+    // Where it was asked, not where the socket is read.
+    Error.captureStackTrace(error as Error)
+    throw error
+  }
+}

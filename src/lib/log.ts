@@ -1,3 +1,4 @@
+import { writeSync } from 'node:fs'
 import { type DestinationStream, pino } from 'pino'
 
 /** One JSON line per request, task, reconcile; `event` is a fixed dotted name. */
@@ -28,11 +29,27 @@ export const openLog = (level: string, destination?: DestinationStream) =>
   )
 
 /** What is said within this time is written together: a write for each line took a twentieth of a request under load. */
-const gatherMs = 20
+const gatherMs = 50
 const gatherLength = 32 * 1_024
+/** While nobody reads, more is left out rather than kept. */
+const unreadLength = 16 * 1_024 * 1_024
+
+/** Of a program that ends: nothing that is merely begun would be finished. A reader that does not read is waited for, but not for long. */
+const writeSurely = (text: string): void => {
+  let left = Buffer.from(text)
+  for (let tries = 0; left.length > 0 && tries < 100; ) {
+    try {
+      left = left.subarray(writeSync(1, left))
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return
+      tries++
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10)
+    }
+  }
+}
 
 const standardOutput = (): DestinationStream & { flushSync(): void } => {
-  const output = pino.destination({ dest: 1, sync: false, minLength: 0 })
+  const output = pino.destination({ dest: 1, sync: false, minLength: 0, maxLength: unreadLength })
   let gathered = ''
   let soon: NodeJS.Timeout | undefined
   const write = () => {
@@ -43,8 +60,11 @@ const standardOutput = (): DestinationStream & { flushSync(): void } => {
     if (lines) output.write(lines)
   }
   const flushSync = () => {
-    write()
+    clearTimeout(soon)
+    const lines = gathered
+    gathered = ''
     output.flushSync()
+    writeSurely(lines)
   }
   process.once('exit', flushSync)
   return {

@@ -85,27 +85,42 @@ const statements = (queryable: Queryable): Omit<Db, 'transaction' | 'lastly'> =>
 /** `begin` goes with the first statement, and with `commit` what was left for the end. */
 const openTransaction = (client: pg.PoolClient) => {
   let isBegun = false
+  let isOver = false
   const last: (() => Statement)[] = []
+  // The connection is another one's by then.
+  const refuseLate = () => {
+    if (isOver) throw new Error('a statement came after the end of its transaction')
+  }
   const begun = (): Statement[] => {
     const begin = isBegun ? [] : [command('begin')]
     isBegun = true
     return begin
   }
   const query = async (statement: Statement): Promise<pg.QueryResult> => {
+    refuseLate()
     if (isBegun) return client.query(statement)
     const [, result] = await fly(client, [...begun(), statement])
     return result as pg.QueryResult
   }
-  const db: Db = { ...statements({ query }), transaction: (work) => work(db), lastly: (statement) => last.push(statement) }
+  const db: Db = {
+    ...statements({ query }),
+    transaction: (work) => work(db),
+    lastly: (statement) => {
+      refuseLate()
+      last.push(statement)
+    },
+  }
   return {
     db,
     commit: async () => {
+      isOver = true
       if (!isBegun && !last.length) return
       const ended = await fly(client, [...begun(), ...last.map((statement) => statement()), command('commit')])
       // PostgreSQL's answer to `commit` where a statement has failed and whoever sent it went on.
       if (ended.at(-1)?.command !== 'COMMIT') throw new Error('a transaction went on after one of its statements had failed')
     },
     rollback: async () => {
+      isOver = true
       if (isBegun) await client.query('rollback')
     },
   }
