@@ -145,7 +145,7 @@ export const openOutpost = ({ core, log, clock, pages, version }: OutpostDeps): 
           exchange.response.setHeader('set-cookie', forget)
           return refuse(exchange, 403, 'this account can not be used', { application })
         }
-        redirect(exchange, found.rd, [forget, hint(application, finished.idToken), ...writeSession(finished.session, application)])
+        redirect(exchange, found.rd, [...forget, hint(application, finished.idToken), ...writeSession(finished.session, application)])
       } catch (error) {
         failedSignIn(application, error as Error)
         if (core.isAway()) return away(exchange, application)

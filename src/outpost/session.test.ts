@@ -120,4 +120,5 @@ test('cookies of one name are found whatever stands around them, and only so man
   assert.deepEqual(cookiesNamed('a=1; b=2;a=3 ; aa=4; =5; a', 'a'), ['1', '3'])
   assert.deepEqual(cookiesNamed(undefined, 'a'), [])
   assert.equal(cookiesNamed('a=1; '.repeat(1_000), 'a').length, 5)
+  assert.deepEqual(cookiesNamed(';;a; b;=;a=1;a', 'a'), ['1'])
 })

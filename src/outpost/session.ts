@@ -124,10 +124,13 @@ const mostOfOneName = 5
 export const cookiesNamed = (header: string | undefined, name: string): string[] => {
   if (!header) return []
   const found: string[] = []
+  let equals = -1
   for (let from = 0; from < header.length && found.length < mostOfOneName; ) {
     const semicolon = header.indexOf(';', from)
     const end = semicolon < 0 ? header.length : semicolon
-    const equals = header.indexOf('=', from)
+    // Looked for once, however many semicolons stand before it.
+    if (equals < from) equals = header.indexOf('=', from)
+    if (equals < 0) break
     if (equals > from && equals < end && header.slice(from, equals).trim() === name) found.push(header.slice(equals + 1, end).trim())
     from = end + 1
   }

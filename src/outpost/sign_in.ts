@@ -1,6 +1,6 @@
 /**
  * How a person signs in at an outpost: it is a client of core (authorization code with PKCE). What must be known when they come back is sealed
- * into a cookie for this one try, so nothing is stored; a try is good once, since its code is.
+ * into a cookie for this one try, so nothing is stored; a try is good once, since its code is, and in this browser alone.
  */
 
 import { hash } from 'node:crypto'
@@ -19,6 +19,8 @@ interface Try {
   state: string
   nonce: string
   verifier: string
+  /** Hash of what the browser brings in a cookie that no other host can plant, or someone else's try could be finished in it. */
+  boundTo: string
   /** Where the person wanted to go. */
   rd: string
   expiresAt: number
@@ -33,9 +35,21 @@ const mostTries = 4
 const longestDestination = 3_000
 
 const tryPrefix = 'signet_outpost_try_'
-const tryCookie = (state: string) => `${tryPrefix}${hash('sha256', state, 'hex').slice(0, 12)}`
-const tryAttributes = ({ origin }: GuardedApplication) =>
-  `Path=${outpostPath}; HttpOnly; SameSite=Lax${origin.startsWith('https:') ? '; Secure' : ''}`
+const digest = (text: string): string => hash('sha256', text, 'hex')
+const tryCookie = (state: string) => `${tryPrefix}${digest(state).slice(0, 12)}`
+const isSecure = ({ origin }: Pick<GuardedApplication, 'origin'>): boolean => origin.startsWith('https:')
+const tryAttributes = (application: GuardedApplication) =>
+  `Path=${outpostPath}; HttpOnly; SameSite=Lax${isSecure(application) ? '; Secure' : ''}`
+
+/** Small, since browsers send it to the application as well: its prefix wants `/` for a path. */
+const bindingCookie = (application: GuardedApplication, name: string) => `${isSecure(application) ? '__Host-' : ''}${name}_of`
+const bindingAttributes = (application: GuardedApplication) => `Path=/; HttpOnly; SameSite=Lax${isSecure(application) ? '; Secure' : ''}`
+
+/** Both cookies of a try taken back. */
+const withdrawn = (application: GuardedApplication, name: string): string[] => [
+  `${name}=; Max-Age=0; ${tryAttributes(application)}`,
+  `${bindingCookie(application, name)}=; Max-Age=0; ${bindingAttributes(application)}`,
+]
 
 const safeHome = ({ origin, path }: GuardedApplication): string => `${origin}${path}/`
 
@@ -128,7 +142,8 @@ export const openSignIn = ({ core }: { core: Core }) => {
         nonce,
       }
       const url = application.pushed ? await buildAuthorizationUrlWithPAR(client, parameters) : buildAuthorizationUrl(client, parameters)
-      const kept: Try = { application: application.key, state, nonce, verifier, rd, expiresAt: now + tryMs }
+      const binding = randomToken()
+      const kept: Try = { application: application.key, state, nonce, verifier, boundTo: digest(binding), rd, expiresAt: now + tryMs }
       const home = safeHome(application)
       const sealedFor = (destination: string) => seal({ ...kept, rd: destination }, application.cookieKey, 'try')
       const sealed = sealedFor(rd)
@@ -137,9 +152,10 @@ export const openSignIn = ({ core }: { core: Core }) => {
         location: url.href,
         setCookies: [
           `${tryCookie(state)}=${value}; Max-Age=${tryMs / 1_000}; ${tryAttributes(application)}`,
+          `${bindingCookie(application, tryCookie(state))}=${binding}; Max-Age=${tryMs / 1_000}; ${bindingAttributes(application)}`,
           ...triesIn(cookies)
             .slice(0, 1 - mostTries)
-            .map((name) => `${name}=; Max-Age=0; ${tryAttributes(application)}`),
+            .flatMap((name) => withdrawn(application, name)),
         ],
       }
     },
@@ -150,16 +166,18 @@ export const openSignIn = ({ core }: { core: Core }) => {
       { state, cookies }: { state: string; cookies: string | undefined },
       now: number,
     ) => {
-      for (const sealed of cookiesNamed(cookies, tryCookie(state)))
+      const name = tryCookie(state)
+      for (const sealed of cookiesNamed(cookies, name))
         for (const application of applications) {
           const found = unseal(sealed, application.cookieKey, 'try') as Try | undefined
-          if (found && found.application === application.key && found.state === state && found.expiresAt > now)
-            return { application, found }
+          if (!found || found.application !== application.key || found.state !== state || found.expiresAt <= now) continue
+          const [binding = ''] = cookiesNamed(cookies, bindingCookie(application, name))
+          if (digest(binding) === found.boundTo) return { application, found }
         }
       return undefined
     },
 
-    forget: (application: GuardedApplication, state: string): string => `${tryCookie(state)}=; Max-Age=0; ${tryAttributes(application)}`,
+    forget: (application: GuardedApplication, state: string): string[] => withdrawn(application, tryCookie(state)),
 
     /** Throws for an answer that is not right. Undefined: there is no such person any more. */
     finish: async (

@@ -537,7 +537,7 @@ spec:
     assert.equal((await goThrough(visitor, guest, at('wiki'), '/outpost.signet/start?rd=http://evil.example/?a=b&c=d')).location, home)
     // Tries that were never finished do not pile up.
     for (let tries = 0; tries < 12; tries++) await guest.open(at('wiki'), '/outpost.signet/start')
-    const kept = guest.cookies(at('wiki'), '/outpost.signet/callback').match(/signet_outpost_try_/g) ?? []
+    const kept = guest.cookies(at('wiki'), '/outpost.signet/callback').match(/signet_outpost_try_[0-9a-f]{12}=/g) ?? []
     assert.ok(kept.length <= 6, `${kept.length} tries`)
     assert.ok((await goThrough(visitor, guest, at('wiki'), '/outpost.signet/start')).location === home)
   })
@@ -566,6 +566,9 @@ spec:
       assert.ok(!String(answer.headers['set-cookie'] ?? '').match(/signet_outpost_[0-9a-f]{12}=[^;]/), `${what}: signs in`)
     }
     await refusedAt('no try', path(callback), '')
+    const withoutBinding = tried.split('; ').filter((pair) => !/^signet_outpost_try_[0-9a-f]{12}_of=/.test(pair))
+    assert.equal(withoutBinding.length, tried.split('; ').length - 1)
+    await refusedAt('a try that another host planted', path(callback), withoutBinding.join('; '))
     await refusedAt('no state', '/outpost.signet/callback?code=a', tried)
     await refusedAt('nothing', '/outpost.signet/callback', tried)
     const changed = new URL(callback)
