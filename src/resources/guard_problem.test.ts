@@ -5,9 +5,9 @@ import type { Configuration } from './configuration.ts'
 import { guardProblem } from './guard_problem.ts'
 import type { ResourceOf } from './resource.ts'
 
-const application = (name: string, externalUrl: string, more: object = {}): ResourceOf<'Application'> =>
+const application = (name: string, externalUrl: string, more: object = {}, namespace = 'default'): ResourceOf<'Application'> =>
   ({
-    metadata: { namespace: 'default', name, labels: {} },
+    metadata: { namespace, name, labels: {} },
     spec: Application.spec.parse({
       displayName: name,
       authServerRef: { name: 'default' },
@@ -46,6 +46,20 @@ const taken: [own: string, older: string, isTaken: boolean][] = [
 for (const [own, older, isTaken] of taken)
   test(`${own} is ${isTaken ? '' : 'not '}that of an older ${older}`, () => {
     assert.equal(problemOf(application('own', own), [application('older', older)])?.reason, isTaken ? 'ExternalUrlConflict' : undefined)
+  })
+
+const foreign: [own: string, older: string, isTaken: boolean][] = [
+  ['https://wiki.example', 'https://wiki.example', true],
+  ['https://wiki.example/admin', 'https://wiki.example', true],
+  ['https://wiki.example', 'https://wiki.example/admin', true],
+  ['http://WIKI.example/b', 'https://wiki.example/a', true],
+  ['https://wiki.example:8443/b', 'https://wiki.example/a', false],
+  ['https://wiki2.example', 'https://wiki.example', false],
+]
+for (const [own, older, isTaken] of foreign)
+  test(`${own} is ${isTaken ? '' : 'not '}on the host of an older ${older} of another namespace`, () => {
+    const problem = problemOf(application('own', own), [application('older', older, {}, 'elsewhere')])
+    assert.equal(problem?.reason, isTaken ? 'ExternalUrlConflict' : undefined)
   })
 
 const above: [url: string, isAbove: boolean][] = [

@@ -4,24 +4,31 @@ import type { Configuration, Problem } from './configuration.ts'
 import { clientOfApplication, outpostOf } from './outpost_client.ts'
 import type { ResourceOf } from './resource.ts'
 
-/** Of the older of two that claim the same, that one keeps it. */
+/**
+ * Of two that claim the same the older one keeps it. A host belongs to the namespace whose application stood there first: at a longer path one of
+ * another namespace would take requests of it, and at any path its scripts would act there as whoever is signed in.
+ */
 const takenBy = (
   { metadata, spec }: Pick<ResourceOf<'Application'>, 'metadata' | 'spec'>,
   configuration: Pick<Configuration, 'byKind'>,
 ): string | undefined => {
-  const own = normal(spec.proxy?.externalUrl ?? '')
+  const own = placeOf(spec.proxy?.externalUrl ?? '')
   for (const other of (configuration.byKind.get('Application') ?? []) as unknown as ResourceOf<'Application'>[]) {
     if (other.metadata.namespace === metadata.namespace && other.metadata.name === metadata.name) return undefined
-    if (other.spec.proxy && normal(other.spec.proxy.externalUrl) === own) return `${other.metadata.namespace}/${other.metadata.name}`
+    const place = other.spec.proxy && placeOf(other.spec.proxy.externalUrl)
+    if (place?.host !== own.host) continue
+    const theirs = `Application ${other.metadata.namespace}/${other.metadata.name}`
+    if (place.path === own.path) return `is that of ${theirs} already`
+    if (other.metadata.namespace !== metadata.namespace) return `is on the host of ${theirs}, which is of another namespace`
   }
   return undefined
 }
 
 /** Whatever the scheme: requests are told apart by host and path alone. */
-const normal = (url: string): string => {
-  if (!URL.canParse(url)) return url
+const placeOf = (url: string): { host: string; path: string } => {
+  if (!URL.canParse(url)) return { host: url, path: '' }
   const { host, pathname } = new URL(url)
-  return `${host}${pathname.replace(/\/$/, '')}`
+  return { host, path: pathname.replace(/\/$/, '') }
 }
 
 /** Why an application behind an outpost is closed; undefined when it is not. */
@@ -49,7 +56,7 @@ export const guardProblem = (
       }
   }
   const taken = takenBy(application, configuration)
-  if (taken) return { reason: 'ExternalUrlConflict', message: `spec.proxy.externalUrl is that of Application ${taken} already`, errors: [] }
+  if (taken) return { reason: 'ExternalUrlConflict', message: `spec.proxy.externalUrl ${taken}`, errors: [] }
   const { host, hostname, pathname } = new URL(proxy.externalUrl)
   const own = configuration.authServers.find((server) => server.host === host && isAbove(pathname, server.pathPrefix))
   if (own)
