@@ -18,6 +18,19 @@ export const listEndings = (db: Db, { after, since, limit }: { after: string; si
      order by ending_id
      limit ${limit}`)
 
+/**
+ * After which to read for whoever has seen `seen`: what was written but not yet committed when they read has a lower number. No transaction is
+ * older than two minutes, so it ended no longer than that before the one they saw.
+ */
+export const findOverlap = async (db: Db, seen: string): Promise<string> =>
+  (
+    await db.one<{ after: string }>(sql`
+      select least(${seen}::bigint, coalesce(min(ending_id) - 1, ${seen}::bigint))::text as after
+        from outpost_endings
+       where ended_at > (select ended_at from outpost_endings where ending_id <= ${seen}::bigint order by ending_id desc limit 1)
+                        - interval '2 minutes'`)
+  ).after
+
 /** '0' when there is none. */
 export const findLastEnding = async (db: Db): Promise<string> =>
   (await db.one<{ last: string }>(sql`select coalesce(max(ending_id), 0)::text as last from outpost_endings`)).last

@@ -24,8 +24,8 @@ export interface Core {
   findPerson(user_id: string): Promise<Person | undefined>
   /** Who a token is of, that a program sends in place of a sign-in; undefined for one that is unknown, expired, or not for this application. */
   findMachine(token: string, application: GuardedApplication): Promise<Person | undefined>
-  /** Whether the session that a client knows by this name has ended, as far as is known here. */
-  hasEnded(issuer: string, sid: string): boolean
+  /** Whether the session that a client knows by this name, and that began then, has ended, as far as is known here. Where too much is known, so that some was forgotten, it has. */
+  hasEnded(issuer: string, sid: string, signedInAt: number): boolean
   /** Milliseconds since 1970 of the last change of a person that is known here; 0: of none. */
   changedAt(user_id: string): number
   /** Core can not be reached now, so nobody can sign in; whoever has is not concerned. */

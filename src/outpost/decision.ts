@@ -54,7 +54,7 @@ export const decide = (deps: DecisionDeps, question: Question): Decision | Promi
   const { application, cookies, now } = question
   if (application.problem !== undefined) return { kind: 'refused', reason: 'the application is closed: its settings are wrong' }
   const session = deps.sessions.read(cookies, application, now)
-  const live = session && !deps.core.hasEnded(session.issuer, session.sid) ? session : undefined
+  const live = session && !deps.core.hasEnded(session.issuer, session.sid, session.signedInAt) ? session : undefined
   const person = live && deps.people.current(live, now)
   if (person instanceof Promise) return person.then((found) => judge(deps, question, live, found))
   const judged = judge(deps, question, live, person)

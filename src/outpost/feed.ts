@@ -6,12 +6,12 @@ import type { Clock } from '#/lib/clock.ts'
 import type { Log } from '#/lib/log.ts'
 import type { Secret } from '#/lib/secret.ts'
 import type { Database } from '#/lib/sql.ts'
-import { findLastEnding, listEndings } from '#/model/outpost_endings.ts'
+import { findLastEnding, findOverlap, listEndings } from '#/model/outpost_endings.ts'
 import { type GuardedApplication, guardedApplication } from '#/resources/guarded_applications.ts'
 import { outpostOf } from '#/resources/outpost_client.ts'
 import type { Snapshot } from '#/resources/snapshot.ts'
 import type { Message } from './message.ts'
-import { sessionMs } from './session.ts'
+import { endingsKeptMs } from './session.ts'
 
 export interface FeedDeps {
   db: Database
@@ -37,8 +37,6 @@ export interface Follower {
 }
 
 const batch = 1_000
-/** Those that were written but not yet committed when others were read. */
-const overlap = 200n
 const lookEveryMs = 15_000
 
 export const openFeed = async ({ db, log, clock, snapshot, rootSecret }: FeedDeps): Promise<Feed> => {
@@ -49,11 +47,11 @@ export const openFeed = async ({ db, log, clock, snapshot, rootSecret }: FeedDep
   let seen = 0n
 
   const endings: Feed['endings'] = async function* (from) {
-    const since = new Date(clock().getTime() - sessionMs)
+    const since = new Date(clock().getTime() - endingsKeptMs)
     const newest = BigInt(await findLastEnding(db))
     // A database that was put back to an earlier time gives numbers once more that an outpost has seen before.
     let last = BigInt(from) > newest ? 0n : BigInt(from)
-    for (let after = last > overlap ? last - overlap : 0n; ; ) {
+    for (let after = BigInt(await findOverlap(db, String(last))); ; ) {
       const found = await listEndings(db, { after: String(after), since, limit: batch })
       for (const { ending_id } of found) {
         after = BigInt(ending_id)

@@ -3,7 +3,7 @@ import type { Clock } from '#/lib/clock.ts'
 import type { Core, GuardedApplication } from './core.ts'
 import { openEndings } from './endings.ts'
 import type { Message } from './message.ts'
-import { sessionMs } from './session.ts'
+import { endingsKeptMs } from './session.ts'
 
 export interface Knowledge extends Pick<Core, 'applications' | 'onChange' | 'hasEnded' | 'changedAt'> {
   take(message: Message): void
@@ -13,6 +13,9 @@ export interface Knowledge extends Pick<Core, 'applications' | 'onChange' | 'has
   seen(): string
   /** Those that a cookie may still name. */
   endings(): { issuer: string; sid: string; endedAt: number }[]
+  /** Up to when sessions may have ended without its being known, so that whoever signed in before counts as signed out. 0: none. */
+  forgottenUntil(): number
+  forgetEndings(until: number): void
 }
 
 const mostChanges = 50_000
@@ -41,7 +44,7 @@ export const openKnowledge = ({ clock }: { clock: Clock }): Knowledge => {
     const now = clock().getTime()
     if (now - forgotAt < forgetEveryMs) return
     forgotAt = now
-    endings.forget(now - sessionMs)
+    endings.forget(now - endingsKeptMs)
   }
 
   return {
@@ -65,5 +68,7 @@ export const openKnowledge = ({ clock }: { clock: Clock }): Knowledge => {
     generation: () => generation,
     seen: () => seen,
     endings: endings.list,
+    forgottenUntil: endings.forgottenUntil,
+    forgetEndings: endings.forgetUntil,
   }
 }

@@ -29,6 +29,10 @@ export const demandsOf = ({ client, requiredFactors }: Pick<GuardedApplication, 
 
 /** How long a browser is not sent to the AuthServer again. Ending the session there ends it here at once. */
 export const sessionMs = 12 * 3_600_000
+/** So far the clocks of an outpost, of a server and of the database may be apart. */
+export const clocksDifferMs = 3_600_000
+/** A cookie expires by the outpost's clock, what ended is forgotten by core's. */
+export const endingsKeptMs = sessionMs + clocksDifferMs
 
 const chunk = 3_600
 const mostChunks = 6

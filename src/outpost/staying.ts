@@ -43,9 +43,9 @@ export const openStaying = ({ core, clock, judge, guard }: StayingDeps) => {
   const look = () => {
     const now = clock().getTime()
     for (const [stop, one] of held) {
-      const { issuer, sid, person } = one.session
+      const { issuer, sid, person, signedInAt } = one.session
       const isOld = now - one.judgedAt >= judgeAgainMs || one.guard !== guard() || core.changedAt(person.id) >= one.judgedAt
-      if (core.hasEnded(issuer, sid)) end(stop)
+      if (core.hasEnded(issuer, sid, signedInAt)) end(stop)
       else if (isOld) judgeAnew(stop, one, now).catch(() => end(stop))
     }
   }

@@ -82,6 +82,42 @@ test('it ends when the server stops', async () => {
   assert.ok(isClosed)
 })
 
+test('one that does not read is closed all the same when it has ended', { timeout: 20_000 }, async () => {
+  const stopping = new AbortController()
+  const { promise, resolve: closed } = Promise.withResolvers<void>()
+  const stream = open({ stopping: stopping.signal, closed })
+  stopping.abort()
+  await promise
+  assert.ok(stream.destroyed && !stream.readableEnded)
+})
+
+test('what is written before others and committed after them is told', async () => {
+  const written = Promise.withResolvers<void>()
+  const commit = Promise.withResolvers<void>()
+  const late = kernel.db.transaction(async (tx) => {
+    await tx.run(sql`insert into outpost_endings (issuer, sid, ended_at) values ('https://id.example.com', 'late', now())`)
+    written.resolve()
+    await commit.promise
+    await tx.run(sql`select pg_notify('outposts', '')`)
+  })
+  await written.promise
+  const stream = open()
+  await endSessions('before', 1_500)
+  const first = await read(stream, (found) => sids(found).includes('before1500'))
+  const seen = first.findLast((message) => message.type === 'endings')?.seen ?? ''
+  assert.ok(!sids(first).includes('late'))
+  commit.resolve()
+  await late
+  assert.ok(sids(await read(stream, (found) => sids(found).includes('late'))))
+  stream.destroy()
+  const again = open({ after: seen })
+  assert.ok(
+    sids(await read(again, (found) => found.some(({ type }) => type === 'current'))).includes('late'),
+    'nor is it missed by one that comes back',
+  )
+  again.destroy()
+})
+
 test('one that does not read is cut off before it fills the memory', { timeout: 60_000 }, async () => {
   const stream = open()
   await read(stream, (found) => found.some(({ type }) => type === 'current'))
@@ -97,12 +133,15 @@ test('of what was missed no more is read than the outpost takes', { timeout: 60_
   const stream = open({ from })
   let read = 0
   let most = 0
+  let listeners = 0
   for await (const chunk of stream.iterator({ destroyOnReturn: true })) {
     most = Math.max(most, stream.readableLength)
     read += (chunk as Buffer).length
+    listeners = Math.max(listeners, stream.listenerCount('close'))
     if (String(chunk).endsWith('{"type":"current"}\n')) break
   }
   from.close()
   assert.ok(read > 32 * 1_024 * 1_024, `${read} bytes were missed`)
   assert.ok(most < 4 * 1_024 * 1_024, `${most} bytes waited`)
+  assert.ok(listeners < 6, `${listeners} waited for its end`)
 })

@@ -25,6 +25,8 @@ const mostWaiting = 32 * 1_024 * 1_024
 const mostWaitingItems = 100_000
 /** Of what was missed so much is read before it is taken. */
 const aheadBytes = 1_024 * 1_024
+/** One that has ended is closed then, read or not. */
+const closesWithinMs = 2_000
 
 export const openStream = (
   { feed, log, version, mayGoOn, stopping }: StreamDeps,
@@ -37,6 +39,7 @@ export const openStream = (
   let waiting: Message[] | undefined = []
   let waitingItems = 0
   let isOver = false
+  let closing: NodeJS.Timeout | undefined
 
   const send = (message: Message): void => {
     if (isOver || stream.destroyed) return
@@ -58,7 +61,11 @@ export const openStream = (
     send(message)
   }
   const end = (): void => {
-    if (!isOver && !stream.destroyed) stream.push(null)
+    if (!isOver && !stream.destroyed) {
+      stream.push(null)
+      closing = setTimeout(() => stream.destroy(), closesWithinMs)
+      closing.unref()
+    }
     isOver = true
     stop()
   }
@@ -86,7 +93,9 @@ export const openStream = (
   }
   stopping.addEventListener('abort', end)
   stream.once('close', () => {
+    clearTimeout(closing)
     stop()
+    wanted()
     closed()
   })
 
@@ -101,7 +110,7 @@ export const openStream = (
       if (stream.readableLength > aheadBytes)
         await new Promise<void>((resolve) => {
           wanted = resolve
-          stream.once('close', resolve)
+          if (stream.destroyed) resolve()
         })
     }
     const since = waiting ?? []

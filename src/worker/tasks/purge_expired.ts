@@ -25,7 +25,7 @@ import { purgeRememberedDevices } from '#/model/remembered_devices.ts'
 import { purgeRevokedTokens } from '#/model/revoked_tokens.ts'
 import { purgeSessions } from '#/model/sessions.ts'
 import { purgeSigningKeys } from '#/model/signing_keys.ts'
-import { sessionMs } from '#/outpost/session.ts'
+import { endingsKeptMs } from '#/outpost/session.ts'
 import { lockOutSince } from '#/policy/lock_out.ts'
 import { forgottenSince } from '#/policy/reputation.ts'
 import type { Task } from '../task.ts'
@@ -62,7 +62,7 @@ const purges: Record<string, Purge> = {
   network_reputations: (db, now, rows) => purgeReputations(db, forgottenSince(now), rows),
   known_devices: (db, now, rows) => purgeKnownDevices(db, daysBefore(now, 180), rows),
   remembered_devices: purgeRememberedDevices,
-  outpost_endings: (db, now, rows) => purgeEndings(db, new Date(now.getTime() - sessionMs), rows),
+  outpost_endings: (db, now, rows) => purgeEndings(db, new Date(now.getTime() - endingsKeptMs), rows),
   outpost_instances: (db, now, rows) => purgeOutpostInstances(db, daysBefore(now, 7), rows),
   sessions: purgeSessions,
   api_tokens: purgeApiTokens,
