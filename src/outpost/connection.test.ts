@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { createServer, type ServerResponse } from 'node:http'
+import { Agent, createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, test } from 'node:test'
 import { openLog } from '#/lib/log.ts'
@@ -13,17 +13,26 @@ const ndjson = (response: ServerResponse, ...messages: object[]) => {
   for (const message of messages) response.write(`${JSON.stringify(message)}\n`)
 }
 
+interface Posts {
+  agent: Agent
+  post: (path: string, response: ServerResponse) => void
+}
+
 const closing: (() => void)[] = []
 after(() => {
   for (const close of closing) close()
 })
 
 /** Core as the test would have it: each stream is answered by the next of these, and then by the last again. */
-const connect = async (streams: ((response: ServerResponse, query: URLSearchParams) => void)[], log = openLog('silent')) => {
+const connect = async (
+  streams: ((response: ServerResponse, query: URLSearchParams) => void)[],
+  log = openLog('silent'),
+  { agent, post = (_path, response) => response.writeHead(204).end() }: Partial<Posts> = {},
+) => {
   let asked = 0
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '', 'http://core')
-    if (url.pathname !== '/api/v1/outposts/stream') response.writeHead(204).end()
+    if (url.pathname !== '/api/v1/outposts/stream') post(url.pathname, response)
     else streams[Math.min(asked++, streams.length - 1)]?.(response, url.searchParams)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -39,7 +48,7 @@ const connect = async (streams: ((response: ServerResponse, query: URLSearchPara
     outpost: undefined,
     instance: crypto.randomUUID(),
     hostname: 'here',
-    agent: undefined,
+    agent,
     seen: () => String(taken.length),
     generation: () => '1',
     take: (message) => {
@@ -186,4 +195,32 @@ test('core that has fallen silent is left within ten seconds', { timeout: 20_000
   await until(() => taken.length === 4)
   const ms = performance.now() - began
   assert.ok(ms > 7_000 && ms < 10_000, `${ms} ms`)
+})
+
+test('its beat waits behind nothing that is asked', { timeout: 20_000 }, async () => {
+  const beaten = Promise.withResolvers<void>()
+  const program = Promise.withResolvers<void>()
+  const agent = new Agent({ maxSockets: 1 })
+  const { connection } = await connect(
+    [
+      (response) => {
+        ndjson(response, hello)
+        // Told it is current only when what is asked hangs already.
+        void program.promise.then(() => ndjson(response, { type: 'current' }))
+      },
+    ],
+    openLog('silent'),
+    {
+      agent,
+      post: (path, response) => {
+        if (path.endsWith('/program')) return program.resolve()
+        response.writeHead(204).end()
+        if (path.endsWith('/beat')) beaten.resolve()
+      },
+    },
+  )
+  const asked = [1, 2, 3].map((index) => connection.post('program', { token: `${index}` }))
+  await beaten.promise
+  agent.destroy()
+  await Promise.allSettled(asked)
 })

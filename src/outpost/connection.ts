@@ -2,8 +2,8 @@
  * The line between an outpost that runs by itself and core: one long answer that it reads, and a word now and then that it is there. Whatever
  * breaks is begun anew, sooner at first and never all at once; a refusal of core's own is final.
  */
-import { type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http'
-import { request as requestHttps } from 'node:https'
+import { Agent, type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http'
+import { request as requestHttps, Agent as TlsAgent } from 'node:https'
 import { StringDecoder } from 'node:string_decoder'
 import type { Clock } from '#/lib/clock.ts'
 import type { Log } from '#/lib/log.ts'
@@ -72,6 +72,8 @@ export const pauseBefore = (failures: number, random: number): number =>
 export const openConnection = (options: ConnectionOptions): Connection => {
   const { log, clock, server, token, version, instance, hostname, agent, take } = options
   const headers = { authorization: `Bearer ${token.reveal()}`, accept: 'application/x-ndjson, application/json' }
+  // Without its beat it counts as dead, so that waits behind nothing.
+  const beatAgent = new (server.startsWith('https:') ? TlsAgent : Agent)({ keepAlive: true, maxSockets: 1 })
   let { outpost } = options
   let running: ClientRequest | undefined
   let isCurrent = false
@@ -204,7 +206,7 @@ export const openConnection = (options: ConnectionOptions): Connection => {
     out.end()
   }
 
-  const post = async (path: string, body: object): Promise<unknown> => {
+  const postOver = async (over: FetchOptions['agent'], path: string, body: object): Promise<unknown> => {
     const answer = await fetchAt(
       `${server}/api/v1/outposts/${path}`,
       {
@@ -212,7 +214,7 @@ export const openConnection = (options: ConnectionOptions): Connection => {
         headers: { authorization: headers.authorization, accept: 'application/json', 'content-type': 'application/json' },
         body: JSON.stringify({ ...body, ...(outpost === undefined ? {} : { outpost }) }),
       },
-      { agent },
+      { agent: over },
     )
     if (answer.status === 204) return undefined
     if (answer.status === 200) return await answer.json()
@@ -224,7 +226,7 @@ export const openConnection = (options: ConnectionOptions): Connection => {
   const beat = (): void => {
     if (!isCurrent) return
     const line = running
-    post('beat', { instance, generation: options.generation() ?? null }).catch((error: Error) => {
+    postOver(beatAgent, 'beat', { instance, generation: options.generation() ?? null }).catch((error: Error) => {
       if (!(error instanceof Refused)) return
       if (isFinal(error.status)) refuse(error)
       else if (error.status === 409 && line === running) line?.destroy()
@@ -237,6 +239,7 @@ export const openConnection = (options: ConnectionOptions): Connection => {
     clearInterval(beating)
     clearTimeout(retry)
     running?.destroy()
+    beatAgent.destroy()
   }
 
   connect()
@@ -246,7 +249,7 @@ export const openConnection = (options: ConnectionOptions): Connection => {
     since: () => since,
     serverVersion: () => serverVersion,
     outpost: () => outpost,
-    post,
+    post: (path, body) => postOver(agent, path, body),
     close,
   }
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -59,4 +59,22 @@ test('it is of no use when it was changed, or cut short, and is gone when it is 
   await file.remove()
   await file.remove()
   assert.equal(await file.read(now), undefined)
+})
+
+test('what a process that was killed left half written is removed at the next start, and with the whole', async () => {
+  const file = openLastKnown(folder, own)
+  await file.write(known)
+  const leave = () => writeFileSync(`${path}.0123456789ab.unfinished`, 'half')
+  writeFileSync(join(folder, 'of-others.unfinished'), 'theirs')
+  leave()
+  assert.deepEqual(await file.read(now), { known })
+  assert.deepEqual(readdirSync(folder).toSorted(), ['of-others.unfinished', 'outpost_last_known'])
+  leave()
+  await file.remove()
+  assert.deepEqual(readdirSync(folder), ['of-others.unfinished'])
+})
+
+test('what stands in its place and can not be read keeps nothing from starting', async () => {
+  mkdirSync(path)
+  assert.match(((await openLastKnown(folder, own).read(now)) as { problem: string }).problem, /can not be read: EISDIR/)
 })

@@ -3,7 +3,7 @@
  * outpost's token, which it can do nothing without anyway; and it is good no longer than a sign-in is.
  */
 import { randomBytes } from 'node:crypto'
-import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { openVault } from '#/lib/crypto.ts'
 import type { Secret } from '#/lib/secret.ts'
@@ -19,13 +19,15 @@ export interface LastKnown {
   generation: string
   applications: readonly GuardedApplication[]
   endings: readonly Ending[]
+  /** Absent: nothing was forgotten. */
+  forgottenUntil?: number
   seen: string
   /** Who was asked for, by id; null: there is nobody. */
   people: [string, Person | null][]
 }
 
 export interface LastKnownFile {
-  /** Undefined: there is none, or none that can be used; then it says why. */
+  /** For a start. Undefined: there is none; one that can't be used says why. Removes what a process that was killed left half written. */
   read(now: number): Promise<{ known: LastKnown } | { problem: string } | undefined>
   write(known: LastKnown): Promise<void>
   remove(): Promise<void>
@@ -52,9 +54,22 @@ export const openLastKnown = (folder: string, { token, server }: { token: Secret
     }
   }
 
+  const removeUnfinished = async (): Promise<void> => {
+    const found = await readdir(resolve(folder)).catch(() => [])
+    const left = found.filter((name) => name.startsWith(`${fileName}.`) && name.endsWith('.unfinished'))
+    // One that can't be removed is sealed like the whole.
+    await Promise.all(left.map((name) => rm(join(resolve(folder), name), { force: true }).catch(() => {})))
+  }
+
   return {
     read: async (now) => {
-      const sealed = await readSealed()
+      await removeUnfinished()
+      let sealed: Buffer | undefined
+      try {
+        sealed = await readSealed()
+      } catch (error) {
+        return { problem: `it can not be read: ${(error as NodeJS.ErrnoException).code}` }
+      }
       if (!sealed) return undefined
       try {
         // Sealed by us, so of this shape.
@@ -76,6 +91,9 @@ export const openLastKnown = (folder: string, { token, server }: { token: Secret
         await rm(unfinished, { force: true })
       }
     },
-    remove: () => rm(path, { force: true }),
+    remove: async () => {
+      await removeUnfinished()
+      await rm(path, { force: true })
+    },
   }
 }

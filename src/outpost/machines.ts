@@ -1,8 +1,12 @@
 /** Programs that come with a token in place of a sign-in: as Bearer, or as the password of Basic beside their own name. */
 import type { Core, GuardedApplication, Person } from './core.ts'
+import { openTurns } from './turns.ts'
 
 const goodForMs = 2_000
 const most = 5_000
+/** Anyone can make up tokens without end. Whoever has signed in must not wait behind them, nor a program whose token was good before. */
+const turns = { atOnce: 4, mostWaiting: 24 }
+const mostProven = 2_000
 /** Tokens of ours begin so; anything else is the application's own affair. */
 const token = /^signet_[\w-]{20,200}$/
 
@@ -27,9 +31,23 @@ export const isOwnToken = (authorization: string | undefined): boolean => presen
 
 export const openMachines = ({ core }: { core: Core }) => {
   const known = new Map<string, { asked: Promise<Person | undefined>; at: number }>()
+  /** Those that were somebody's when they were asked about last. */
+  const proven = new Set<string>()
+  const turnOfProven = openTurns(turns)
+  const turnOfOthers = openTurns(turns)
+
+  const ask = async (key: string, presented: string, application: GuardedApplication): Promise<Person | undefined> => {
+    const turn = proven.has(key) ? turnOfProven : turnOfOthers
+    const person = await turn(() => core.findMachine(presented, application))
+    proven.delete(key)
+    if (!person) return undefined
+    if (proven.size >= mostProven) proven.delete(proven.values().next().value as string)
+    proven.add(key)
+    return person
+  }
 
   return {
-    /** Undefined when there is no token of ours. A database that is away refuses. */
+    /** Undefined when there is no token of ours. Rejects when it can't be asked about: a database that is away, or too many others. */
     find: (authorization: string | undefined, application: GuardedApplication, now: number): Promise<Person | undefined> | undefined => {
       const presented = presentedIn(authorization)
       if (!presented) return undefined
@@ -37,7 +55,7 @@ export const openMachines = ({ core }: { core: Core }) => {
       let seen = known.get(key)
       if (!seen || now - seen.at > goodForMs) {
         if (known.size >= most) known.delete(known.keys().next().value as string)
-        seen = { asked: core.findMachine(presented.token, application), at: now }
+        seen = { asked: ask(key, presented.token, application), at: now }
         known.delete(key)
         known.set(key, seen)
         seen.asked.catch(() => known.delete(key))

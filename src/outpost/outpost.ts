@@ -21,6 +21,7 @@ import { servers } from './servers/index.ts'
 import { clearSession, cookiesNamed, openSessions, plainName, writeSession } from './session.ts'
 import { openSignIn, safeDestination, startUrl } from './sign_in.ts'
 import { openStaying } from './staying.ts'
+import { NoRoom } from './turns.ts'
 
 export interface OutpostDeps {
   core: Core
@@ -252,9 +253,14 @@ export const openOutpost = ({ core, log, clock, pages, version }: OutpostDeps): 
       const caller = getGuardedCaller(request)
       const exchange: Exchange = { request, response, caller, host: caller.host }
       const failed = (error: Error) => {
-        // While core is away that is none: programs with tokens can not be asked about.
-        log[core.isAway() ? 'warn' : 'error'](
-          { event: 'outpost.request.failed', error: core.isAway() ? error.message : error.stack, 'signet.request_id': caller.requestId },
+        // While core is away that is none: programs with tokens can not be asked about. Nor are more of them than are asked about at once.
+        const level = error instanceof NoRoom ? 'debug' : core.isAway() ? 'warn' : 'error'
+        log[level](
+          {
+            event: 'outpost.request.failed',
+            error: level === 'error' ? error.stack : error.message,
+            'signet.request_id': caller.requestId,
+          },
           'a request was refused for a fault',
         )
         if (response.headersSent) return void response.destroy()

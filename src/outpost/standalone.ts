@@ -76,6 +76,7 @@ export const openStandalone = async ({ log, clock, server, token, outpost, dataD
     currentAt = known.at
     for (const [user_id, person] of known.people) remember(user_id, person)
     knowledge.take({ type: 'endings', endings: known.endings, seen: known.seen })
+    knowledge.forgetEndings(known.forgottenUntil ?? 0)
     knowledge.take({ type: 'people', user_ids: known.people.map(([user_id]) => user_id) })
     knowledge.take({ type: 'applications', generation: known.generation, applications: known.applications })
     log.info(
@@ -99,6 +100,8 @@ export const openStandalone = async ({ log, clock, server, token, outpost, dataD
     clearTimeout(keeping)
     keeping = undefined
     await writing
+    // Refused meanwhile: what is removed now must not come again.
+    if (closed) return
     const generation = knowledge.generation()
     const name = connection.outpost()
     if (currentAt === undefined || generation === undefined || name === undefined) return
@@ -108,6 +111,7 @@ export const openStandalone = async ({ log, clock, server, token, outpost, dataD
       generation,
       applications: knowledge.applications(),
       endings: knowledge.endings(),
+      forgottenUntil: knowledge.forgottenUntil(),
       seen: knowledge.seen(),
       people: people.entries(),
     }
@@ -172,7 +176,8 @@ export const openStandalone = async ({ log, clock, server, token, outpost, dataD
           return person
         } catch (error) {
           const last = people.get(user_id)
-          if (last === undefined) throw error
+          // While core is there it is asked again, and what was known does not become what is known now.
+          if (last === undefined || connection.isCurrent()) throw error
           return last ?? undefined
         }
       },
