@@ -76,6 +76,8 @@ export interface Definition<Params extends Shape, Query extends Shape, Body exte
     limit?: number
   }
   answers: Record<number, AnswerDoc>
+  /** Of a GET: it goes on for as long as it is read, so there is no HEAD of it, which nobody would read. */
+  isEndless?: boolean
   handle: (input: Input<z.output<z.ZodObject<Params>>, z.output<z.ZodObject<Query>>, z.output<Body>>) => Promise<Answer>
 }
 
@@ -108,11 +110,21 @@ const nothing = z.strictObject({})
 /** Registers a route. The order of the checks: who, may they, path, query, content type, body. */
 export const addEndpoint = (app: FastifyInstance, deps: EndpointDeps, definition: Endpoint): void => {
   const { clock, authenticate, settings, rootSecret } = deps
-  const { method, path, access, params: paramsSchema = nothing, query: querySchema = nothing, body: bodyDoc, handle } = definition
+  const {
+    method,
+    path,
+    access,
+    isEndless,
+    params: paramsSchema = nothing,
+    query: querySchema = nothing,
+    body: bodyDoc,
+    handle,
+  } = definition
   app.route({
     method: method as HTTPMethods,
     url: path.replaceAll(/\{(\w+)\}/g, ':$1'),
     bodyLimit: bodyDoc?.limit ?? bodyLimit,
+    ...(isEndless ? { exposeHeadRoute: false } : {}),
     handler: async (request, reply) => {
       const now = clock()
       const http = getCaller(request.raw)

@@ -2,6 +2,7 @@
  * What an outpost that runs by itself asks of core (docs/decisions/0015-standalone-outposts.md). It comes with an API token that may `use`
  * Outposts of its namespace, and whatever it asks is answered for the applications of that Outpost alone.
  */
+import type { Readable } from 'node:stream'
 import { z } from 'zod'
 import type { TokenScope } from '#/identity/api_tokens.ts'
 import { Problem } from '#/lib/problem.ts'
@@ -42,13 +43,15 @@ const person = z
   })
   .nullable()
 
+type JoiningProcess = Omit<Parameters<typeof joinOutpostInstance>[1], 'namespace' | 'name'>
+
 const right = { verb: 'use', kind: 'Outpost' } as const
 
 const tag = 'outposts'
 const mostStreams = 500
 
 export const outpost_stream = (deps: ApiDeps): Endpoint[] => {
-  const { db, log, clock, snapshot, stopping } = deps
+  const { db, log, snapshot, stopping } = deps
   let streams = 0
 
   /** Throws unless the caller may be that Outpost. */
@@ -72,6 +75,16 @@ export const outpost_stream = (deps: ApiDeps): Endpoint[] => {
     return only
   }
 
+  /** Throws where there are too many of it. */
+  const joinOutpost = async ({ metadata: { namespace, name } }: ResourceOf<'Outpost'>, joining: JoiningProcess): Promise<void> => {
+    if (!(await joinOutpostInstance(db, { ...joining, namespace, name }, { most: mostInstances, aliveMs })))
+      throw new Problem('too_many_requests', {
+        detail: `there are ${mostInstances} processes of Outpost ${namespace}/${name} already`,
+        retryAfter: 30,
+      })
+    await trimOutpostInstances(db, { namespace, name }, 2 * mostInstances)
+  }
+
   const applicationsOf = async (outpost: ResourceOf<'Outpost'>) => (await deps.feed()).applications(keyOf(outpost)).applications
 
   return [
@@ -81,6 +94,7 @@ export const outpost_stream = (deps: ApiDeps): Endpoint[] => {
       tag,
       summary: 'What an outpost works by, as it changes',
       access: 'signed_in',
+      isEndless: true,
       query: z.strictObject({
         outpost: named,
         protocol: z.coerce.number().int().min(0).max(1_000_000).describe('That it speaks.'),
@@ -108,57 +122,41 @@ export const outpost_stream = (deps: ApiDeps): Endpoint[] => {
           })
         if (streams >= mostStreams)
           throw new Problem('unavailable', { detail: 'this server has no room for another outpost', retryAfter: 5 })
-        const { namespace, name } = outpost.metadata
+        // Counted before anything is waited for: else many that come at once are each the last one that there is room for.
+        streams++
         const ids = { instance_id: query.instance, stream_id: uuidv7(now) }
-        const instance = { ...ids, namespace, name, hostname: query.hostname, version: query.version, network: http.network }
-        const isJoined = await joinOutpostInstance(
-          db,
-          instance,
-          { most: mostInstances, aliveSince: new Date(now.getTime() - aliveMs) },
-          now,
-        )
-        if (!isJoined)
-          throw new Problem('too_many_requests', {
-            detail: `there are ${mostInstances} processes of Outpost ${keyOf(outpost)} already`,
-            retryAfter: 30,
-          })
-        await trimOutpostInstances(db, { namespace, name }, 2 * mostInstances)
+        const leave = () => leaveOutpostInstances(db, ids).catch(() => {})
         const about = { 'signet.outpost': keyOf(outpost), instance: query.instance, hostname: query.hostname, version: query.version }
+        const mayGoOn = async () => {
+          try {
+            outpostFor(await reauthenticate(), keyOf(outpost))
+            return await isOutpostStreamAlive(db, ids, aliveMs)
+          } catch (error) {
+            if (error instanceof Problem) throw error
+            // The database is away: what is known holds.
+            return undefined
+          }
+        }
+        const closed = () => {
+          streams--
+          log.info({ event: 'outpost.disconnected', ...about }, 'an outpost is gone')
+          void leave()
+        }
+        let body: Readable
+        try {
+          await joinOutpost(outpost, { ...ids, hostname: query.hostname, version: query.version, network: http.network })
+          const feed = await deps.feed()
+          body = openStream({ feed, log, version, stopping, mayGoOn }, { outpost: keyOf(outpost), after: query.after, closed })
+        } catch (error) {
+          streams--
+          void leave()
+          throw error
+        }
         log.info({ event: 'outpost.connected', ...about }, 'an outpost is connected')
         if (query.version !== version)
           log.warn({ event: 'outpost.version.differs', ...about, own: version }, 'an outpost has another version than this server')
         if (caller.scope && isWide(caller.scope))
           log.warn({ event: 'outpost.token.wide', ...about }, 'the token of an outpost may do more than an outpost needs')
-        const feed = await deps.feed()
-        streams++
-        const body = openStream(
-          {
-            feed,
-            log,
-            version,
-            stopping,
-            mayGoOn: async () => {
-              const since = new Date(clock().getTime() - aliveMs)
-              try {
-                outpostFor(await reauthenticate(), keyOf(outpost))
-                return await isOutpostStreamAlive(db, ids, since)
-              } catch (error) {
-                if (error instanceof Problem) throw error
-                // The database is away: what is known holds.
-                return undefined
-              }
-            },
-          },
-          {
-            outpost: keyOf(outpost),
-            after: query.after,
-            closed: () => {
-              streams--
-              log.info({ event: 'outpost.disconnected', ...about }, 'an outpost is gone')
-              leaveOutpostInstances(db, ids, clock()).catch(() => {})
-            },
-          },
-        )
         // Proxies in between must not keep it back.
         return { headers: { 'content-type': 'application/x-ndjson', 'x-accel-buffering': 'no' }, body }
       },
@@ -174,9 +172,9 @@ export const outpost_stream = (deps: ApiDeps): Endpoint[] => {
         contentTypes: [json],
       },
       answers: { 204: { description: 'Noted.' }, 409: { description: 'Its stream has ended: begin another one.' } },
-      handle: async ({ body, caller, now }) => {
+      handle: async ({ body, caller }) => {
         const { namespace, name } = outpostFor(caller, body.outpost).metadata
-        if (!(await beatOutpostInstance(db, { instance_id: body.instance, namespace, name, generation: body.generation }, now)))
+        if (!(await beatOutpostInstance(db, { instance_id: body.instance, namespace, name, generation: body.generation })))
           throw new Problem('conflict', { detail: 'this process has no stream' })
         return {}
       },

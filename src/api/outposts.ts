@@ -4,8 +4,9 @@ import { pageOf, parseCursor } from '#/identity/page.ts'
 import { Problem } from '#/lib/problem.ts'
 import { listOutpostInstances, type OutpostInstance } from '#/model/outpost_instances.ts'
 import { mayISomewhere } from '#/policy/access.ts'
+import { aliveMs } from '#/resources/outpost_beats.ts'
 import { outpostOf } from '#/resources/outpost_client.ts'
-import { isConnected, outpostKey as keyOf } from '#/resources/outpost_instances.ts'
+import { outpostKey as keyOf } from '#/resources/outpost_instances.ts'
 import { nameOf } from './authenticate.ts'
 import type { ApiDeps } from './deps.ts'
 import { type Endpoint, endpoint } from './endpoint.ts'
@@ -32,12 +33,12 @@ const outpost = z.strictObject({
   instances: z.array(instance).describe('Its processes of the last days, those seen last first.'),
 })
 
-const shown = (found: OutpostInstance, now: Date) => ({
+const shown = (found: OutpostInstance) => ({
   id: found.instance_id,
   hostname: found.hostname,
   version: found.version,
   address: found.network,
-  isConnected: isConnected(found, now),
+  isConnected: found.is_alive,
   since: found.connected_at,
   lastSeen: found.seen_at,
   generation: found.generation,
@@ -52,7 +53,7 @@ export const outposts = ({ db, snapshot }: ApiDeps): Endpoint[] => [
     access: 'signed_in',
     query: z.strictObject(listQuery),
     answers: { 200: { description: 'Those that you may list, by namespace and name.', schema: listOf(outpost) } },
-    handle: async ({ query: { cursor, limit }, caller, now }) => {
+    handle: async ({ query: { cursor, limit }, caller }) => {
       const right = { verb: 'list', kind: 'Outpost' } as const
       // Who may list them nowhere hears so.
       if (!mayISomewhere(caller.grants, right)) throw new Problem('forbidden', { detail: `this needs the right to ${nameOf(right)}` })
@@ -64,7 +65,7 @@ export const outposts = ({ db, snapshot }: ApiDeps): Endpoint[] => [
         .toSorted((a, b) => compare(a.metadata.namespace, b.metadata.namespace) || compare(a.metadata.name, b.metadata.name))
         .slice(0, limit + 1)
       const keys = found.map(({ metadata }) => keyOf(metadata))
-      const instances = Map.groupBy(await listOutpostInstances(db, keys), keyOf)
+      const instances = Map.groupBy(await listOutpostInstances(db, keys, aliveMs), keyOf)
       const guarded = Map.groupBy(snapshot.list('Application'), (application) => outpostOf(application) ?? '')
       return {
         body: pageOf(
@@ -76,7 +77,7 @@ export const outposts = ({ db, snapshot }: ApiDeps): Endpoint[] => [
             name: metadata.name,
             displayName: spec.displayName ?? metadata.name,
             applications: (guarded.get(keyOf(metadata)) ?? []).map((application) => keyOf(application.metadata)).toSorted(),
-            instances: (instances.get(keyOf(metadata)) ?? []).map((each) => shown(each, now)),
+            instances: (instances.get(keyOf(metadata)) ?? []).map(shown),
           }),
         ),
       }

@@ -42,7 +42,7 @@ const bodyLimit = 1024 * 1024
 
 export const resources = (deps: ApiDeps): Endpoint[] => {
   const { db, snapshot } = deps
-  const shown = async (resource: Resource, now: Date) => (await withInstances(db, [resource], now))[0]
+  const shown = async (resource: Resource) => (await withInstances(db, [resource]))[0]
   const escalation = openEscalation(snapshot)
   return [
     endpoint({
@@ -54,9 +54,9 @@ export const resources = (deps: ApiDeps): Endpoint[] => {
       params: collections,
       query: z.strictObject({ ...listQuery, labelSelector }),
       answers: { 200: { description: 'A page; it may hold fewer than `limit` although there is a next one.', schema: anyResourceList } },
-      handle: async ({ params: { namespace, plural: word }, query, now }) => {
+      handle: async ({ params: { namespace, plural: word }, query }) => {
         const { items, next } = await listPage(db, kindOf(word), { ...query, namespace: namespace === '*' ? undefined : namespace })
-        return { body: { items: await withInstances(db, items, now), next } }
+        return { body: { items: await withInstances(db, items), next } }
       },
     }),
     endpoint({
@@ -77,7 +77,7 @@ export const resources = (deps: ApiDeps): Endpoint[] => {
           now,
         )
         const location = address(`/api/v1/namespaces/${namespace}/${word}/${made.metadata.name}`)
-        return { status: 201, headers: { location, ...etag(made) }, body: await shown(made, now) }
+        return { status: 201, headers: { location, ...etag(made) }, body: await shown(made) }
       },
     }),
     endpoint({
@@ -88,10 +88,10 @@ export const resources = (deps: ApiDeps): Endpoint[] => {
       access: right('get'),
       params: single,
       answers: { 200: { description: 'As it was written, with its status.', schema: anyResource } },
-      handle: async ({ params: { namespace, plural: word, name }, now }) => {
+      handle: async ({ params: { namespace, plural: word, name } }) => {
         const found = await findOne(db, { kind: kindOf(word), namespace, name })
         if (!found) throw new Problem('not_found')
-        return { headers: etag(found), body: await shown(found, now) }
+        return { headers: etag(found), body: await shown(found) }
       },
     }),
     endpoint({
@@ -106,7 +106,7 @@ export const resources = (deps: ApiDeps): Endpoint[] => {
       handle: async ({ params: { namespace, plural: word, name }, body, caller, change, ifMatch, now }) => {
         const options = { ...change, resourceVersion: ifMatch, guard: guardOf(escalation, caller) }
         const replaced = await replaceResource(deps, { kind: kindOf(word), namespace, name }, body, options, now)
-        return { headers: etag(replaced), body: await shown(replaced, now) }
+        return { headers: etag(replaced), body: await shown(replaced) }
       },
     }),
     endpoint({
@@ -121,7 +121,7 @@ export const resources = (deps: ApiDeps): Endpoint[] => {
       handle: async ({ params: { namespace, plural: word, name }, body, caller, change, ifMatch, now }) => {
         const options = { ...change, resourceVersion: ifMatch, guard: guardOf(escalation, caller) }
         const patched = await patchResource(deps, { kind: kindOf(word), namespace, name }, body, options, now)
-        return { headers: etag(patched), body: await shown(patched, now) }
+        return { headers: etag(patched), body: await shown(patched) }
       },
     }),
     endpoint({

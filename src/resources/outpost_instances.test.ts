@@ -37,24 +37,25 @@ const instance = (more: Partial<OutpostInstance>): OutpostInstance => ({
   connected_at: before(60_000),
   seen_at: before(1_000),
   left_at: null,
+  is_alive: true,
   ...more,
 })
 
 const statuses: [title: string, instances: OutpostInstance[], ready: [status: string, reason: string], connected: number][] = [
   ['no process', [], ['False', 'NotConnected'], 0],
   ['one that lives', [instance({})], ['True', 'Connected'], 1],
-  ['one that fell silent', [instance({ seen_at: before(20_000) })], ['False', 'NotConnected'], 0],
-  ['one that left', [instance({ left_at: before(500) })], ['False', 'NotConnected'], 0],
-  ['one that lives and one that left', [instance({}), instance({ left_at: before(500) })], ['True', 'Connected'], 1],
+  ['one that fell silent', [instance({ seen_at: before(20_000), is_alive: false })], ['False', 'NotConnected'], 0],
+  ['one that left', [instance({ left_at: before(500), is_alive: false })], ['False', 'NotConnected'], 0],
+  ['one that lives and one that left', [instance({}), instance({ left_at: before(500), is_alive: false })], ['True', 'Connected'], 1],
 ]
 for (const [title, instances, ready, connected] of statuses)
   test(`an Outpost with ${title} is ${ready.join(' ')}`, () => {
-    const { status } = withStatus(outpost('True'), instances, now)
+    const { status } = withStatus(outpost('True'), instances)
     const [condition] = status.conditions ?? []
     assert.deepEqual([condition?.status, condition?.reason], ready)
     assert.equal((status.instances as { connected: number }).connected, connected)
   })
 
 test('an Outpost that is not in force is not made ready by its processes', () => {
-  assert.equal(withStatus(outpost('False'), [instance({})], now).status.conditions?.[0]?.status, 'False')
+  assert.equal(withStatus(outpost('False'), [instance({})]).status.conditions?.[0]?.status, 'False')
 })

@@ -7,24 +7,21 @@ import { aliveMs } from './outpost_beats.ts'
 /** Processes of one Outpost at once. */
 export const mostInstances = 100
 
-export const isConnected = ({ left_at, seen_at }: Pick<OutpostInstance, 'left_at' | 'seen_at'>, now: Date): boolean =>
-  left_at === null && now.getTime() - seen_at.getTime() < aliveMs
-
 export const outpostKey = ({ namespace, name }: { namespace: string; name: string }): string => `${namespace}/${name}`
 
 /** Outposts among them with the status that their processes give them: looked up when it is asked for, since it changes by the second. */
-export const withInstances = async (db: Db, resources: readonly Resource[], now: Date): Promise<Resource[]> => {
+export const withInstances = async (db: Db, resources: readonly Resource[]): Promise<Resource[]> => {
   const keys = resources.filter(({ kind }) => kind === 'Outpost').map(({ metadata }) => outpostKey(metadata))
   if (keys.length === 0) return [...resources]
-  const instances = Map.groupBy(await listOutpostInstances(db, keys), outpostKey)
+  const instances = Map.groupBy(await listOutpostInstances(db, keys, aliveMs), outpostKey)
   return resources.map((resource) =>
-    resource.kind === 'Outpost' ? withStatus(resource, instances.get(outpostKey(resource.metadata)) ?? [], now) : resource,
+    resource.kind === 'Outpost' ? withStatus(resource, instances.get(outpostKey(resource.metadata)) ?? []) : resource,
   )
 }
 
 /** `instances`: those seen last first. Pure. */
-export const withStatus = (resource: Resource, instances: readonly OutpostInstance[], now: Date): Resource => {
-  const connected = instances.filter((each) => isConnected(each, now))
+export const withStatus = (resource: Resource, instances: readonly OutpostInstance[]): Resource => {
+  const connected = instances.filter(({ is_alive }) => is_alive)
   const [last] = instances
   const since = Math.min(...connected.map(({ connected_at }) => connected_at.getTime()))
   const overlaid = (condition: Condition): Condition => {
