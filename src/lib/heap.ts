@@ -10,4 +10,6 @@ export const returnStartMemory = (): void => {
   const collect = runInNewContext('gc') as (options: { type: 'major'; execution: 'sync'; flavor: 'last-resort' }) => void
   setFlagsFromString('--no-expose-gc')
   collect({ type: 'major', execution: 'sync', flavor: 'last-resort' })
+  // That left hardly any room for what is new, and by itself it grows over minutes: until then what a request needs is taken for lasting.
+  setFlagsFromString('--semi-space-growth-factor=16')
 }
