@@ -19,16 +19,19 @@ export const listEndings = (db: Db, { after, since, limit }: { after: string; si
      limit ${limit}`)
 
 /**
- * After which to read for whoever has seen `seen`: what was written but not yet committed when they read has a lower number. No transaction is
- * older than two minutes, so it ended no longer than that before the one they saw.
+ * After which to read for whoever has seen `seen`: what was written but not yet committed when they read has a lower number. No transaction is as old
+ * as two minutes, so it began no longer than that before the one they saw. Looked for backwards from there, however many there are.
  */
 export const findOverlap = async (db: Db, seen: string): Promise<string> =>
   (
     await db.one<{ after: string }>(sql`
-      select least(${seen}::bigint, coalesce(min(ending_id) - 1, ${seen}::bigint))::text as after
-        from outpost_endings
-       where ended_at > (select ended_at from outpost_endings where ending_id <= ${seen}::bigint order by ending_id desc limit 1)
-                        - interval '2 minutes'`)
+      select coalesce((select ending_id
+                         from outpost_endings
+                        where ending_id <= ${seen}::bigint
+                          and ended_at <= (select ended_at from outpost_endings where ending_id <= ${seen}::bigint order by ending_id desc limit 1)
+                                          - interval '2 minutes'
+                        order by ending_id desc
+                        limit 1), 0)::text as after`)
   ).after
 
 /** '0' when there is none. */

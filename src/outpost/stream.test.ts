@@ -59,6 +59,20 @@ test('an outpost is told where things are, what it missed, and then what comes',
   stream.destroy()
 })
 
+test('what ended longer ago than cookies live is still told for an hour, since clocks differ', async () => {
+  for (const [sid, minutes] of [
+    ['old', 12 * 60 + 58],
+    ['too-old', 12 * 60 + 62],
+  ] as const)
+    await kernel.db.run(sql`
+      insert into outpost_endings (issuer, sid, ended_at)
+      values ('https://id.example.com', ${sid}, now() - ${minutes}::integer * interval '1 minute')`)
+  const stream = open()
+  const told = sids(await read(stream, (found) => found.some(({ type }) => type === 'current')))
+  assert.deepEqual([told.includes('old'), told.includes('too-old')], [true, false])
+  stream.destroy()
+})
+
 test('one that has seen more than there is, is told all there is', async () => {
   const stream = open({ after: '900000000' })
   const messages = await read(stream, (found) => found.some(({ type }) => type === 'current'))

@@ -81,12 +81,19 @@ describe('a worker', () => {
       })
     await make('expired', new Date(now - 3_600_000))
     await make('valid', new Date(now + 3_600_000))
+    // An hour longer than cookies of outposts live.
+    await db.run(sql`
+      insert into outpost_endings (issuer, sid, ended_at)
+      select 'https://id.example.com', minutes::text, now() - minutes * interval '1 minute' from unnest(array[1, 778, 782]) as minutes`)
     const worker = await start()
     try {
       await addTask(db, 'purge_expired', {})
       const names = async () => (await db.any<{ name: string }>(sql`select name from api_tokens`)).map(({ name }) => name)
       await until(async () => (await names()).length === 1)
       assert.deepEqual(await names(), ['valid'])
+      const endings = () => db.any<{ sid: string }>(sql`select sid from outpost_endings order by ending_id`)
+      await until(async () => (await endings()).length < 3)
+      assert.deepEqual(await endings(), [{ sid: '1' }, { sid: '778' }])
       await addTask(db, 'create_event_partitions', {})
       await addTask(db, 'rotate_signing_keys', {})
       // One is left: that of an hour from now.
