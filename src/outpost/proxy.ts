@@ -45,6 +45,8 @@ export const openProxy = ({ log }: { log: Log }) => {
     const { connectMs, responseMs, idleMs } = application.upstream
     const upgrade = getUpgrade(request)
     const withBody = hasBody(request)
+    const length = announcedLength(request)
+    let received = 0
     const options = upstreamRequest(request, passing)
     const isTls = options.protocol === 'https:'
     const send = isTls ? requestHttps : requestHttp
@@ -113,8 +115,17 @@ export const openProxy = ({ log }: { log: Log }) => {
         isOver = true
         join({ response, answer, socket: socket as Socket, head, upgrade, idleMs, staying: passing.staying })
       })
-      if (withBody) request.pipe(out)
-      else out.end()
+      if (!withBody) out.end()
+      else {
+        request.pipe(out, { end: false })
+        request.once('end', () => {
+          // Counted as sent, it would leave a connection on which the next request is read as the rest of this body (RFC 9112 section 11.2).
+          if (length !== undefined && received !== length) {
+            gone()
+            breakOff(request, response)
+          } else if (!out.destroyed) out.end()
+        })
+      }
     }
 
     const answered = (answer: IncomingMessage) => {
@@ -124,7 +135,7 @@ export const openProxy = ({ log }: { log: Log }) => {
       answer.once('aborted', () => fail(new UpstreamFailure(502, 'the answer broke off')))
       answer.once('end', () => {
         // What it has not read by now it will not read.
-        if (!request.complete) stopReading(request, out)
+        if (!out.writableFinished) stopReading(request, out)
       })
       try {
         const { statusCode = 0 } = answer
@@ -137,14 +148,22 @@ export const openProxy = ({ log }: { log: Log }) => {
       }
     }
 
-    request.on('data', () => waiting?.refresh())
-    response.once('close', () => {
+    /** Nobody is there who would read an answer. */
+    const gone = () => {
+      isOver = true
       clearTimeout(waiting)
       forget()
-      if (!response.writableFinished) {
-        isOver = true
-        out.destroy()
-      }
+      out.destroy()
+    }
+    request.on('data', (chunk: Buffer) => {
+      received += chunk.length
+      waiting?.refresh()
+    })
+    request.once('aborted', gone)
+    response.once('close', () => {
+      if (!response.writableFinished) return gone()
+      clearTimeout(waiting)
+      forget()
     })
     attempt(false)
   }
@@ -173,11 +192,14 @@ const upstreamRequest = (request: IncomingMessage, { application, address, calle
   }
 }
 
+/** Undefined where it goes on in chunks. */
+const announcedLength = ({ headers }: IncomingMessage): number | undefined =>
+  headers['transfer-encoding'] === undefined && headers['content-length'] !== undefined ? Number(headers['content-length']) : undefined
+
 /** The rest of a body is thrown away, for a while. */
 const stopReading = (request: IncomingMessage, out: ClientRequest): void => {
   request.unpipe(out)
   out.destroy()
-  if (request.complete) return
   boundBody(request, lingerMs)
   request.resume()
 }

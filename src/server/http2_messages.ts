@@ -16,6 +16,12 @@ export class Request extends Http2ServerRequest {
     super(stream, headers, options, rawHeaders)
     const settled = settle(headers, rawHeaders, stream.endAfterHeaders)
     for (const [name, value] of Object.entries(settled)) Object.defineProperty(this, name, { value, writable: true, enumerable: true })
+    // Node ends a body that broke off as it ends a whole one, and whoever reads it would take the part for the whole.
+    this.once('aborted', () => {
+      if (!this.readableEnded) this.destroy(Object.assign(new Error('aborted'), { code: 'ECONNRESET' }))
+    })
+    // Not everyone who reads a body listens for how it fails.
+    this.on('error', () => {})
   }
 
   /** Of one that has come whole there is nothing left to end, and its answer may still be on its way. */
@@ -38,6 +44,25 @@ export class Response extends Http2ServerResponse {
     return this
   }
 }
+
+/** What Node's own say of a body or an answer that was cut is what they say of one that came whole: it ends the stream then. */
+Object.defineProperty(Request.prototype, 'complete', {
+  get(this: Request) {
+    return this.readableEnded || (this.stream.destroyed && !this.aborted)
+  },
+})
+Object.defineProperties(Response.prototype, {
+  writableFinished: {
+    get(this: Response) {
+      return this.stream.writableFinished && !this.stream.aborted
+    },
+  },
+  destroyed: {
+    get(this: Response) {
+      return this.stream.destroyed
+    },
+  },
+})
 
 interface Settled {
   method: string

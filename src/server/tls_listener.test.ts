@@ -10,7 +10,7 @@ import { boundBody } from '#/lib/body_bound.ts'
 import { systemClock } from '#/lib/clock.ts'
 import { openLog } from '#/lib/log.ts'
 import { makeAuthority } from '../../test/support/authority.ts'
-import { type Frame, flags, frame, headerBlock, rawFrames } from '../../test/support/http2.ts'
+import { type Frame, flags, frame, headerBlock, openRaw, type RawConnection, rawFrames } from '../../test/support/http2.ts'
 import { until } from '../../test/support/signet.ts'
 import { openCertificates } from './certificates.ts'
 import { closeServer, listen, openListener } from './listener.ts'
@@ -90,6 +90,56 @@ test('a body that does not come in time ends its request alone', async () => {
   assert.equal(stream.rstCode, constants.NGHTTP2_CANCEL)
   assert.equal(await answer(session), 'over 2')
   session.close()
+})
+
+for (const [title, cut] of [
+  ['a reset stream', (connection: RawConnection) => connection.reset(1, constants.NGHTTP2_CANCEL)],
+  ['a stream reset without a fault', (connection: RawConnection) => connection.reset(1, constants.NGHTTP2_NO_ERROR)],
+  ['a lost connection', (connection: RawConnection) => connection.cut()],
+] as const)
+  test(`a body that was cut by ${title} is no whole one, nor its answer finished`, async () => {
+    const told: string[] = []
+    let asked: [Http2ServerRequest, Http2ServerResponse] | undefined
+    const { port } = await start((request, response) => {
+      asked = [request, response]
+      for (const event of ['data', 'end', 'aborted', 'error'] as const) request.on(event, () => told.push(event))
+      response.on('close', () => told.push(`closed, finished: ${response.writableFinished}, whole: ${request.complete}`))
+      response.writeHead(200)
+      response.write('begun')
+    })
+    const connection = await openRaw(port)
+    const asking = [
+      [':method', 'POST'],
+      [':scheme', 'https'],
+      [':path', '/'],
+      [':authority', 'localhost'],
+    ] as const
+    connection.send(frame('headers', flags.endHeaders, 1, headerBlock(asking)), frame('data', 0, 1, Buffer.from('half')))
+    await until(() => told.includes('data'))
+    cut(connection)
+    await until(() => told.some((text) => text.startsWith('closed')))
+    assert.deepEqual(told, ['data', 'aborted', 'error', 'closed, finished: false, whole: false'])
+    assert.ok(asked?.[1].destroyed)
+    connection.cut()
+  })
+
+test('one that came whole is, though its answer was cut', async () => {
+  const told: string[] = []
+  const { port } = await start((request, response) => {
+    request.on('data', () => told.push('data'))
+    request.on('end', () => told.push('end'))
+    request.on('error', () => told.push('error'))
+    response.on('close', () => told.push(`closed, finished: ${response.writableFinished}, whole: ${request.complete}`))
+  })
+  const session = open(port)
+  const stream = session.request({ ':method': 'POST', ':path': '/' }, { endStream: false })
+  stream.on('error', () => {})
+  stream.end('whole')
+  await until(() => told.includes('end'))
+  stream.close(constants.NGHTTP2_CANCEL)
+  await until(() => told.length === 3)
+  assert.deepEqual(told, ['data', 'end', 'closed, finished: false, whole: true'])
+  session.destroy()
 })
 
 test('one whose requests take long stays', async () => {

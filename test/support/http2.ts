@@ -102,7 +102,7 @@ export const rawFrames = async (
   const socket = await greet(port, { servername })
   return new Promise((resolve, reject) => {
     const frames: Frame[] = []
-    let rest = Buffer.alloc(0)
+    const read = frameReader(frames)
     const late = setTimeout(() => {
       socket.destroy()
       reject(new Error(`neither enough nor the end within ${patienceMs} ms: ${frames.map(({ type }) => type).join(' ')}`))
@@ -113,20 +113,64 @@ export const rawFrames = async (
       resolve(frames)
     }
     socket.on('data', (chunk: Buffer) => {
-      rest = Buffer.concat([rest, chunk])
-      while (rest.length >= 9 && rest.length >= 9 + rest.readUIntBE(0, 3)) {
-        const length = rest.readUIntBE(0, 3)
-        const names = Object.entries(frameTypes)
-        const type = names.find(([, number]) => number === rest[3])?.[0] as Frame['type']
-        frames.push({ type, flag: rest[4] ?? 0, stream: rest.readUInt32BE(5), payload: rest.subarray(9, 9 + length) })
-        rest = rest.subarray(9 + length)
-      }
+      read(chunk)
       if (enough(frames)) done()
     })
     socket.on('error', done)
     socket.on('close', done)
     socket.write(Buffer.concat([preface, bytes]))
   })
+}
+
+/** Adds the frames in what comes. */
+const frameReader = (frames: Frame[]): ((chunk: Buffer) => void) => {
+  let rest = Buffer.alloc(0)
+  return (chunk) => {
+    rest = Buffer.concat([rest, chunk])
+    while (rest.length >= 9 && rest.length >= 9 + rest.readUIntBE(0, 3)) {
+      const length = rest.readUIntBE(0, 3)
+      const names = Object.entries(frameTypes)
+      const type = names.find(([, number]) => number === rest[3])?.[0] as Frame['type']
+      frames.push({ type, flag: rest[4] ?? 0, stream: rest.readUInt32BE(5), payload: rest.subarray(9, 9 + length) })
+      rest = rest.subarray(9 + length)
+    }
+  }
+}
+
+export interface RawConnection {
+  frames: Frame[]
+  send(...bytes: Buffer[]): void
+  /** Of a stream that the server has ended; undefined before. */
+  body(stream: number): string | undefined
+  /** As a client does that changes its mind: Node's own ends a body before it resets its stream. */
+  reset(stream: number, code: number): void
+  /** The connection is lost. */
+  cut(): void
+}
+
+/** After the preface. */
+export const openRaw = async (port: number, { servername = 'localhost' } = {}): Promise<RawConnection> => {
+  const socket = await greet(port, { servername })
+  const frames: Frame[] = []
+  socket.on('data', frameReader(frames))
+  socket.on('error', () => {})
+  const send = (...bytes: Buffer[]) => void socket.write(Buffer.concat(bytes))
+  send(preface)
+  return {
+    frames,
+    send,
+    body: (stream) => {
+      const own = frames.filter((one) => one.stream === stream)
+      if (!own.some(({ type, flag }) => (type === 'data' || type === 'headers') && flag & flags.endStream)) return undefined
+      return Buffer.concat(own.flatMap(({ type, payload }) => (type === 'data' ? [payload] : []))).toString()
+    },
+    reset: (stream, code) => {
+      const payload = Buffer.alloc(4)
+      payload.writeUInt32BE(code)
+      send(frame('rst_stream', 0, stream, payload))
+    },
+    cut: () => socket.destroy(),
+  }
 }
 
 /** Error codes of the frames that ended a stream or the connection (RFC 9113 section 7). */
