@@ -56,6 +56,10 @@ export const getGuardedCaller = (request: IncomingMessage): GuardedCaller => {
   return caller
 }
 
+/** Undefined for a request that no part was chosen for. */
+export const requestIdOf = (request: IncomingMessage): string | undefined =>
+  (callers.get(request) ?? guardedCallers.get(request))?.requestId
+
 /** The bytes that came after a request to change the protocol, and its connection: `response` writes to it as to any other. */
 export interface Upgrade {
   socket: Duplex

@@ -47,6 +47,24 @@ for (const [accepted, encoding, read] of [
     assert.equal(head.body.length, 0)
   })
 
+test('what could not be compressed is compressed for the next who asks', async () => {
+  let asked = 0
+  const once = async (bytes: Buffer) => {
+    if (asked++ === 0) throw new Error('no memory')
+    return bytes
+  }
+  const fragile = openStaticFile({ type: 'text/css', text }, { br: once, gzip: once, identity: once })
+  server.removeAllListeners('request').on('request', fragile)
+  try {
+    await assert.rejects(get({ 'accept-encoding': 'br' }))
+    assert.equal((await get({ 'accept-encoding': 'br' })).status, 200)
+    assert.equal((await get({ 'accept-encoding': 'br' })).status, 200)
+    assert.equal(asked, 2)
+  } finally {
+    server.removeAllListeners('request').on('request', answer)
+  }
+})
+
 test('each encoding has a tag of its own', async () => {
   const tags = await Promise.all(
     ['br', 'gzip', 'identity'].map(async (accepted) => (await get({ 'accept-encoding': accepted })).headers.etag),

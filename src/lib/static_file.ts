@@ -17,7 +17,9 @@ type Encoding = 'br' | 'gzip' | 'identity'
 /** Answers GET and HEAD; who calls it has seen to the path. */
 export type StaticAnswer = (request: IncomingMessage, response: ServerResponse) => void
 
-const compress: Record<Encoding, (bytes: Buffer) => Promise<Buffer>> = {
+export type Compress = Record<Encoding, (bytes: Buffer) => Promise<Buffer>>
+
+const asWellAsCanBe: Compress = {
   br: (bytes) =>
     promisify(brotliCompress)(bytes, {
       params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length },
@@ -26,7 +28,7 @@ const compress: Record<Encoding, (bytes: Buffer) => Promise<Buffer>> = {
   identity: async (bytes) => bytes,
 }
 
-export const openStaticFile = ({ type, text }: StaticContent): StaticAnswer => {
+export const openStaticFile = ({ type, text }: StaticContent, compress = asWellAsCanBe): StaticAnswer => {
   const bytes = Buffer.from(text)
   const hash = createHash('sha256').update(bytes).digest('base64url').slice(0, 22)
   const encoded = new Map<Encoding, Promise<Buffer>>()
@@ -35,6 +37,8 @@ export const openStaticFile = ({ type, text }: StaticContent): StaticAnswer => {
     if (!made) {
       made = compress[encoding](bytes)
       encoded.set(encoding, made)
+      // What failed for want of memory may succeed the next time.
+      made.catch(() => encoded.delete(encoding))
     }
     return made
   }

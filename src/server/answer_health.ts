@@ -20,5 +20,9 @@ export const answerHealth = (
   if (path === '/-/health/live') answer(200, { live: true })
   else if (path !== '/-/health/ready') answer(404, { detail: 'there are /-/health/live and /-/health/ready' })
   else if (isStopping()) answer(503, { ready: false, reason: 'stopping' })
-  else readiness().then((found) => answer(found.ready ? 200 : 503, found))
+  else
+    readiness().then(
+      (found) => answer(found.ready ? 200 : 503, found),
+      () => answer(503, { ready: false, reason: 'whether it is ready could not be found out' }),
+    )
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { hasBody } from '#/lib/body_bound.ts'
+import { requestIdOf } from '#/lib/http.ts'
 import { type ProblemCode, problems } from '#/lib/problem.ts'
 
 export interface Refusal {
@@ -14,10 +15,13 @@ export const refuse = (request: IncomingMessage, response: ServerResponse, { cod
   const { status, title } = problems[code]
   const type = preferred(request.headers.accept)
   const body = bodies[type]({ status, title, detail })
+  const requestId = requestIdOf(request)
   response.writeHead(status, {
     'content-type': type,
     'content-length': String(Buffer.byteLength(body)),
     'cache-control': 'no-store',
+    // In the place of an outpost, which says it by itself.
+    ...(requestId === undefined ? {} : { 'x-request-id': requestId }),
     'x-content-type-options': 'nosniff',
     'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
     // What was not read of the request's body must not become the next request; in HTTP/2 it can not.

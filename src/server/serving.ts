@@ -40,6 +40,8 @@ export const serve = ({ log, parts, answered, ...options }: Serving): Handle => 
     const began = performance.now()
     const decided = route(request, options)
     const requestId = decided.kind === 'refused' ? decided.requestId : decided.caller.requestId
+    // Of a stream of HTTP/2 that has closed nobody knows it any more.
+    const address = decided.kind === 'refused' ? request.socket.remoteAddress : decided.caller.network
     // An outpost says it with its other headers, which is quicker.
     if (decided.kind !== 'outpost') response.setHeader('x-request-id', requestId)
     response.once('close', () => {
@@ -52,7 +54,7 @@ export const serve = ({ log, parts, answered, ...options }: Serving): Handle => 
         // Without the query: codes, tokens and addresses of mail stand there.
         'url.path': loggedPath(decided.kind === 'refused' ? '' : decided.url),
         'http.response.status_code': response.statusCode,
-        'client.address': decided.kind === 'refused' ? request.socket.remoteAddress : decided.caller.network,
+        'client.address': address,
         'signet.part': part,
         'signet.request_id': requestId,
         duration_ms: Math.round(seconds * 1e5) / 100,
