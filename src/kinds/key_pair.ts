@@ -16,7 +16,7 @@ export const KeyPair = defineKind({
   plural: 'keypairs',
   shortName: 'kp',
   summary:
-    'A certificate and its private key. TLS_PORT serves every name in its subjectAltName with it, from the next connection on. One that replaces another takes its place only as a whole: a key that does not belong to the certificate is refused.',
+    'A certificate and its private key. TLS_PORT serves the names in its subjectAltName with it, from the next connection on; hosts of another namespace only where its own is `default`. One that replaces another takes its place only as a whole: a key that does not belong to the certificate is refused.',
   writeOnly: ['privateKey'],
   spec: z.strictObject({
     paused,
@@ -28,7 +28,7 @@ export const KeyPair = defineKind({
       .optional()
       .meta({ writeOnly: true })
       .describe(
-        'Private key as PEM, without a password. It is kept encrypted and shown to no one again. Absent: the one that was given before, which must belong to the certificate.',
+        'Private key as PEM, without a password; RSA with 2048 to 4096 bits. It is kept encrypted and shown to no one again. Absent: the one that was given before, which must belong to the certificate.',
       ),
   }),
 })

@@ -1,6 +1,8 @@
+import 'reflect-metadata'
 import assert from 'node:assert/strict'
-import { createPrivateKey } from 'node:crypto'
+import { createPrivateKey, generateKeyPairSync } from 'node:crypto'
 import { before, test } from 'node:test'
+import { X509CertificateGenerator } from '@peculiar/x509'
 import { makeAuthority } from '../../test/support/authority.ts'
 import { canonicalAddress, fingerprintOf, namesOf, pairProblem, parseChain, parsePrivateKey } from './certificate.ts'
 
@@ -51,4 +53,26 @@ for (const [title, text, expected] of [
 test('a key is refused in words that hold nothing of it', () => {
   assert.throws(() => parsePrivateKey(other.cert), /^Error: wants one private key as PEM$/)
   assert.throws(() => parsePrivateKey('-----BEGIN ENCRYPTED PRIVATE KEY-----\nsecret\n-----END ENCRYPTED PRIVATE KEY-----'), /is encrypted/)
+})
+
+test('an RSA key is taken with 2048 to 4096 bits alone, in a certificate as by itself', async () => {
+  const selfSigned = async (modulusLength: number) => {
+    const algorithm = { name: 'RSASSA-PKCS1-v1_5', modulusLength, publicExponent: new Uint8Array([1, 0, 1]), hash: 'SHA-256' }
+    const keys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
+    const made = await X509CertificateGenerator.createSelfSigned({ name: 'CN=rsa.example.com', keys, signingAlgorithm: algorithm })
+    return made.toString('pem')
+  }
+  const small = await selfSigned(1_024)
+  assert.throws(() => parseChain(small), /^Error: has a key of 1024 bits: RSA is taken with 2048 to 4096$/)
+  assert.ok(parseChain(await selfSigned(2_048)))
+  for (const [bits, taken] of [
+    [1_024, false],
+    [2_048, true],
+    [4_096, true],
+    [5_120, false],
+  ] as const) {
+    const pem = generateKeyPairSync('rsa', { modulusLength: bits }).privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+    if (taken) assert.ok(parsePrivateKey(pem))
+    else assert.throws(() => parsePrivateKey(pem), /bits: RSA is taken with/)
+  }
 })

@@ -4,6 +4,9 @@ import { isIP } from 'node:net'
 
 const block = /-----BEGIN ([A-Z0-9 ]+)-----[\s\S]*?-----END \1-----/g
 const mostCertificates = 10
+/** Bits of RSA. Below, it can be broken (RFC 9325 section 4.5); above, each handshake of a stranger would cost more than it costs them. */
+const smallestRsa = 2_048
+const largestRsa = 4_096
 
 /** The blocks of a PEM text, each with its label. */
 export const pemBlocks = (text: string): { label: string; pem: string }[] =>
@@ -24,17 +27,30 @@ export const parseChain = (pem: string): [X509Certificate, ...X509Certificate[]]
     }
   })
   if (!first) throw new Error('wants certificates as PEM, the one of the server first')
+  checkSize(first.publicKey)
   return [first, ...rest]
 }
 
 /** Throws in plain words, which hold nothing of the key. */
 export const parsePrivateKey = (pem: string): KeyObject => {
   if (pem.includes('ENCRYPTED')) throw new Error('is encrypted: it is wanted without a password')
+  const key = readPrivateKey(pem)
+  checkSize(key)
+  return key
+}
+
+const readPrivateKey = (pem: string): KeyObject => {
   try {
     return createPrivateKey(pem)
   } catch {
     throw new Error('wants one private key as PEM')
   }
+}
+
+const checkSize = ({ asymmetricKeyDetails }: KeyObject): void => {
+  const bits = asymmetricKeyDetails?.modulusLength
+  if (bits !== undefined && (bits < smallestRsa || bits > largestRsa))
+    throw new Error(`has a key of ${bits} bits: RSA is taken with ${smallestRsa} to ${largestRsa}`)
 }
 
 /** Tells public keys apart, that of a certificate and that of its private key alike. */

@@ -44,11 +44,12 @@ after(async () => {
 })
 
 const pairOf = ({ cert, key }: Pair) => ({ certificate: cert, privateKey: key })
-const apply = async (name: string, { cert, key }: Pair) => {
-  const manifest = { apiVersion: 'signet.dev/v1alpha1', kind: 'KeyPair', metadata: { name }, spec: { certificate: cert, privateKey: key } }
-  const [result] = await applyAs(kernel, [manifest], {}, now)
+const applyOne = async (kind: string, metadata: { name: string; namespace?: string }, spec: object, at = now) => {
+  const [result] = await applyAs(kernel, [{ apiVersion: 'signet.dev/v1alpha1', kind, metadata, spec }], {}, at)
   assert.notEqual(result?.result, 'refused', JSON.stringify(result?.errors))
 }
+const apply = (name: string, { cert, key }: Pair, namespace = 'default') =>
+  applyOne('KeyPair', { name, namespace }, { certificate: cert, privateKey: key })
 const onNextChange = () =>
   new Promise<void>((resolve) => {
     const unheard = certificates.onChange(() => {
@@ -125,4 +126,53 @@ test('a key that can not be opened leaves the pair before it', async () => {
 test('a pair that is deleted is served no more', async () => {
   await change(kernel.db.run(sql`delete from resources where kind = 'KeyPair' and name = 'host'`))
   assert.equal(await shown('nothing.example.com'), undefined)
+})
+
+test('a host of one namespace is never shown with a pair of another, the administrators’ alone excepted', async () => {
+  const later = new Date(now.getTime() + 1_000)
+  const proxy = { mode: 'proxy', upstreamUrl: 'http://127.0.0.1:9' }
+  const application = (namespace: string, url: string, at?: Date) =>
+    applyOne(
+      'Application',
+      { name: 'app', namespace },
+      { displayName: 'App', authServerRef: { name: 'default', namespace: 'default' }, proxy: { ...proxy, externalUrl: url } },
+      at,
+    )
+  await applyOne('AuthServer', { name: 'own', namespace: 'team-a' }, { issuerUrl: 'https://a.teams.example.com' })
+  await application('team-b', 'https://b.teams.example.com:8443/wiki')
+  // Someone who makes an Application or AuthServer of the same host makes it not theirs.
+  await application('hostile', 'https://a.teams.example.com/mine', later)
+  await applyOne('AuthServer', { name: 'own', namespace: 'hostile' }, { issuerUrl: 'https://b.teams.example.com:8443/mine' }, later)
+  const before = await shown('good.example.com')
+  const hostile = await present.issue('a.teams.example.com', 'b.teams.example.com', '*.teams.example.com', 'id.example.com', '2001:db8::9')
+  await change(apply('hostile', hostile, 'hostile'))
+  for (const host of ['a.teams.example.com', 'b.teams.example.com', 'id.example.com']) assert.equal(await shown(host), undefined, host)
+  await is('c.teams.example.com', hostile)
+  assert.notEqual(certificates.unnamed().cert, hostile.cert)
+  const wildcard = await (await makeAuthority(new Date('2030-01-05T00:00:00Z'))).issue('*.teams.example.com')
+  await change(apply('wildcard', wildcard))
+  for (const host of ['a.teams.example.com', 'b.teams.example.com']) await is(host, wildcard)
+  const ofA = await present.issue('a.teams.example.com')
+  const ofB = await present.issue('b.teams.example.com')
+  await change(apply('own', ofA, 'team-a'))
+  await change(apply('own', ofB, 'team-b'))
+  await is('a.teams.example.com', ofA)
+  await is('A.Teams.Example.com.', ofA)
+  await is('b.teams.example.com', ofB)
+  assert.equal(await shown('good.example.com'), before)
+})
+
+test('what fails to hear of a change hears of the next one, and what is served goes on', async () => {
+  const heard = Promise.withResolvers<void>()
+  const unheard = certificates.onChange(() => {
+    heard.resolve()
+    throw new Error('not now')
+  })
+  await apply('unheard', await present.issue('unheard.example.com'))
+  await heard.promise
+  unheard()
+  const next = await present.issue('heard.example.com')
+  await change(apply('heard', next))
+  await is('heard.example.com', next)
+  assert.match(lines.join(''), /tls\.certificates\.failed.*not now/)
 })

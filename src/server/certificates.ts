@@ -1,6 +1,9 @@
 /**
  * Which certificate a connection gets: that of a KeyPair by the name the client asks for, the exact name before a wildcard, a valid one before one
  * that is over, the newer before the older; else the default one. A pair that can't be read leaves the one before it in its place.
+ *
+ * Whoever may make KeyPairs in one namespace must not get between people and the hosts of another: for a host that belongs to a namespace
+ * (certificate_hosts.ts) only pairs of that one and of the administrators' count.
  */
 import type { SecureContext } from 'node:tls'
 import { canonicalAddress, namesOf, parseChain } from '#/lib/certificate.ts'
@@ -10,6 +13,7 @@ import type { Secret } from '#/lib/secret.ts'
 import type { Db } from '#/lib/sql.ts'
 import { findPrivateKey } from '#/resources/key_pairs.ts'
 import type { Snapshot } from '#/resources/snapshot.ts'
+import { administrators, hostOwners } from './certificate_hosts.ts'
 import type { Pair } from './default_certificate.ts'
 import { tlsSettings } from './tls_settings.ts'
 
@@ -42,6 +46,7 @@ export interface CertificatesOptions {
 
 interface Served {
   pair: Pair
+  namespace: string
   version: string
   context: SecureContext
   names: ReadonlySet<string>
@@ -57,6 +62,7 @@ export const openCertificates = ({ fallback, pairs, host, log, clock }: Certific
   const served = new Map<string, Served>()
   const listeners = new Set<() => void>()
   let byName = new Map<string, Served[]>()
+  let owners: ReadonlyMap<string, string> = new Map()
 
   const index = () => {
     byName = new Map()
@@ -65,9 +71,13 @@ export const openCertificates = ({ fallback, pairs, host, log, clock }: Certific
     for (const heard of listeners) heard()
   }
 
+  /** The namespace whose pairs are shown for it, beside the administrators'; undefined where those of any are. */
+  const ownerOf = (name: string): string | undefined => (name === host ? administrators : owners.get(name))
+
   /** Of several the newest that is valid now. */
-  const best = (name: string): Served | undefined => {
-    const list = byName.get(name)
+  const best = (name: string, owner: string | undefined): Served | undefined => {
+    const mayShow = ({ namespace }: Served) => owner === undefined || namespace === owner || namespace === administrators
+    const list = byName.get(name)?.filter(mayShow)
     if (!list) return undefined
     const now = clock().getTime()
     return list.find(({ validFrom, validTo }) => validFrom <= now && now < validTo) ?? list[0]
@@ -76,13 +86,14 @@ export const openCertificates = ({ fallback, pairs, host, log, clock }: Certific
   const find = (asked: string): Served | undefined => {
     const name = canonicalAddress(asked.toLowerCase().replace(/\.$/, ''))
     const dot = name.indexOf('.')
+    const owner = ownerOf(name)
     // A wildcard stands for one whole label (RFC 9525 section 6.3).
-    return best(name) ?? (dot > 0 ? best(`*${name.slice(dot)}`) : undefined)
+    return best(name, owner) ?? (dot > 0 ? best(`*${name.slice(dot)}`, owner) : undefined)
   }
 
   for (const [key, pair] of pairs) {
     try {
-      served.set(key, open(pair, ''))
+      served.set(key, open(pair, { namespace: administrators, version: '' }))
     } catch (error) {
       log.warn({ event: 'tls.certificate.refused', name: key, error: (error as Error).message }, 'this certificate is not served')
     }
@@ -92,7 +103,8 @@ export const openCertificates = ({ fallback, pairs, host, log, clock }: Certific
   return {
     contextFor: (name) => find(name)?.context,
     unnamed: () => {
-      const pair = (find(host) ?? [...served.values()].find(({ names }) => [...names].some(isAddress)))?.pair ?? fallback
+      const ofAddress = ({ namespace, names }: Served) => namespace === administrators && [...names].some(isAddress)
+      const pair = (find(host) ?? [...served.values()].find(ofAddress))?.pair ?? fallback
       return { cert: pair.certificate, key: pair.privateKey }
     },
     onChange: (heard) => {
@@ -105,11 +117,13 @@ export const openCertificates = ({ fallback, pairs, host, log, clock }: Certific
       let again: NodeJS.Timeout | undefined
       let stopped = false
       let failures = 0
+      /** What is served is not what was told yet. */
+      let changed = false
 
       const load = async (): Promise<void> => {
         clearTimeout(again)
         const present = snapshot.list('KeyPair')
-        let changed = false
+        owners = hostOwners(snapshot)
         let hasFailed = false
         for (const { metadata, spec } of present) {
           const key = `${metadata.namespace}/${metadata.name}`
@@ -117,7 +131,8 @@ export const openCertificates = ({ fallback, pairs, host, log, clock }: Certific
           try {
             const privateKey = await findPrivateKey(db, rootSecret, metadata, spec.certificate)
             if (!privateKey) throw new Error('its private key is gone')
-            served.set(key, open({ certificate: spec.certificate, privateKey: privateKey.reveal() }, metadata.resourceVersion))
+            const pair = { certificate: spec.certificate, privateKey: privateKey.reveal() }
+            served.set(key, open(pair, { namespace: metadata.namespace, version: metadata.resourceVersion }))
             changed = true
           } catch (error) {
             log.error({ event: 'tls.key_pair.failed', name: key, error: (error as Error).message }, 'the one before it is served on')
@@ -125,25 +140,38 @@ export const openCertificates = ({ fallback, pairs, host, log, clock }: Certific
           }
         }
         failures = hasFailed ? failures + 1 : 0
-        if (hasFailed && !stopped) again = setTimeout(refresh, Math.min(againAfterMs * 2 ** (failures - 1), againAtLastMs)).unref()
+        if (hasFailed) later()
         const keys = new Set(present.map(({ metadata }) => `${metadata.namespace}/${metadata.name}`))
         for (const [key, { version }] of served)
           if (version !== '' && !keys.has(key)) {
             served.delete(key)
             changed = true
           }
-        if (changed) index()
+        if (!changed) return
+        index()
+        changed = false
       }
-      const refresh = () => {
-        isStale = true
-        running ??= (async () => {
+      const later = () => {
+        if (!stopped) again = setTimeout(refresh, Math.min(againAfterMs * 2 ** (failures - 1), againAtLastMs)).unref()
+      }
+      const loadAll = async (): Promise<void> => {
+        try {
           while (isStale && !stopped) {
             isStale = false
             await load()
           }
+        } catch (error) {
+          log.error({ event: 'tls.certificates.failed', error: (error as Error).stack }, 'those before are served on')
+          failures++
+          later()
+        } finally {
           // Before anyone else has a turn, so that no change comes in between unseen.
           running = undefined
-        })()
+        }
+      }
+      const refresh = () => {
+        isStale = true
+        running ??= loadAll()
         return running
       }
 
@@ -160,13 +188,13 @@ export const openCertificates = ({ fallback, pairs, host, log, clock }: Certific
 
 const isAddress = (name: string): boolean => name.includes(':') || /^[\d.]+$/.test(name)
 
-const open = (pair: Pair, version: string): Served => {
+const open = (pair: Pair, place: Pick<Served, 'namespace' | 'version'>): Served => {
   const { createSecureContext } = process.getBuiltinModule('node:tls')
   const [certificate] = parseChain(pair.certificate)
   const { dns, ip } = namesOf(certificate)
   return {
     pair,
-    version,
+    ...place,
     context: createSecureContext({ ...tlsSettings, cert: pair.certificate, key: pair.privateKey }),
     names: new Set([...dns, ...ip]),
     validFrom: certificate.validFromDate.getTime(),
