@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type pg from 'pg'
 import { type FreshDatabase, freshDatabase } from '../../test/support/database.ts'
-import { command, fly, isUncertain } from './flight.ts'
+import { fly, isUncertain } from './flight.ts'
 import { type Db, lastly, sql } from './sql.ts'
+import { command } from './statement.ts'
 
 let fresh: FreshDatabase
 let client: pg.PoolClient

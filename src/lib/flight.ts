@@ -3,7 +3,7 @@
  * first error (PostgreSQL documentation, "Extended Query"). A round trip costs more than most of our statements: both sides are woken for it.
  */
 import pg from 'pg'
-import type { Statement } from './sql.ts'
+import type { Statement } from './statement.ts'
 
 /** What `pg` sends through, as far as its queries use it. */
 interface Connection {
@@ -122,9 +122,6 @@ class Flight {
 const uncertain = new WeakSet<pg.ClientBase>()
 
 export const isUncertain = (client: pg.ClientBase): boolean => uncertain.has(client)
-
-/** One of which nothing is asked but that it is done: `begin`, `commit`. */
-export const command = (text: string): Statement => ({ name: '', text, values: [] })
 
 /** Sends them at once, and answers the result of each. Rejects with the first error; what comes after it is not executed. */
 export const fly = async (client: pg.ClientBase, statements: readonly Statement[]): Promise<pg.QueryResult[]> => {

@@ -7,14 +7,8 @@
  */
 import { createHash } from 'node:crypto'
 import pg from 'pg'
-import { command, fly, isUncertain } from './flight.ts'
-
-/** One statement: text with `$n` where values go. */
-export interface Statement {
-  readonly name: string
-  readonly text: string
-  readonly values: unknown[]
-}
+import { fly, isUncertain } from './flight.ts'
+import { command, type Statement } from './statement.ts'
 
 interface Prepared {
   name: string

@@ -1,5 +1,6 @@
 /** `events`: what happened, written once and never changed; a partition a month. */
-import { type Db, type Statement, sql } from '#/lib/sql.ts'
+import { type Db, sql } from '#/lib/sql.ts'
+import type { Statement } from '#/lib/statement.ts'
 
 export interface EventRow {
   event_id: string

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { type Db, type Statement, sql } from '#/lib/sql.ts'
+import { type Db, sql } from '#/lib/sql.ts'
+import type { Statement } from '#/lib/statement.ts'
 import { type FreshDatabase, freshDatabase } from '../../test/support/database.ts'
 import { findBeginnings } from './users.ts'
 

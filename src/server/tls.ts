@@ -1,21 +1,24 @@
 /** TLS, put together: the certificates of the folder and the default one serve from the first moment, KeyPairs as soon as the database is there. */
 import type { Server } from 'node:http'
+import type { Clock } from '#/lib/clock.ts'
 import type { Settings } from '#/lib/config.ts'
+import type { Log } from '#/lib/log.ts'
 import { type CertificateFolder, readCertificateFolder } from '#/resources/certificate_folder.ts'
-import { openCertificates } from './certificates.ts'
+import { type KeyPairSource, openCertificates } from './certificates.ts'
 import { ensureDefaultCertificate } from './default_certificate.ts'
-import type { ServingDeps } from './server.ts'
 import { openTlsListener, type TlsListener } from './tls_listener.ts'
 
 export interface Tls {
   port: number
   /** Resolves when the KeyPairs there are now are served. */
-  follow(deps: ServingDeps): Promise<() => void>
+  follow(source: KeyPairSource): Promise<() => void>
   close: TlsListener['close']
 }
 
-export interface TlsOptions extends Pick<ServingDeps, 'log' | 'clock'> {
+export interface TlsOptions {
   settings: Settings
+  log: Log
+  clock: Clock
   http1: Server
   handle: Parameters<typeof openTlsListener>[0]['handle']
 }
@@ -35,7 +38,7 @@ export const openTls = async ({ settings, log, clock, http1, handle }: TlsOption
   const { port } = await listener.listen(settings.TLS_PORT ?? 0, settings.HOST)
   return {
     port,
-    follow: (deps) => certificates.follow(deps),
+    follow: certificates.follow,
     close: listener.close,
   }
 }
