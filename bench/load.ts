@@ -63,13 +63,13 @@ const runRound = async (connections: Connection[], iteration: Iteration, ms: num
 }
 
 const warmIterations = 1_000
-const warmMs = 40_000
+const warmRounds = 20
 
 /** Until code is compiled for good, statements are prepared and pools are filled: what is done thirty times a second takes a while to get there. */
 const warmUp = async (connections: Connection[], iteration: Iteration, roundMs: number): Promise<void> => {
-  const until = performance.now() + Math.max(warmMs, roundMs)
-  for (let done = 0; done < warmIterations && performance.now() < until; )
-    done += (await runRound(connections, iteration, Math.min(roundMs, warmMs / 20))).times.length || 1
+  let done = 0
+  for (let round = 0; round < warmRounds && done < warmIterations; round++)
+    done += (await runRound(connections, iteration, roundMs)).times.length
 }
 
 export const median = (values: number[]): number => quantile(values, 0.5)
