@@ -69,7 +69,7 @@ export const openProxy = ({ log }: { log: Log }) => {
       stopReading(request, out)
       // Half an answer must not look like a whole one.
       if (response.headersSent) breakOff(request, response)
-      else answerFailure(response, failure)
+      else answerFailure(request, response, failure)
     }
 
     const within = (ms: number, text: string) => {
@@ -136,6 +136,7 @@ export const openProxy = ({ log }: { log: Log }) => {
       answer.once('end', () => {
         // What it has not read by now it will not read.
         if (!out.writableFinished) stopReading(request, out)
+        closeWhenRead(request, response)
       })
       try {
         const { statusCode = 0 } = answer
@@ -204,7 +205,20 @@ const stopReading = (request: IncomingMessage, out: ClientRequest): void => {
   request.resume()
 }
 
-const answerFailure = (response: ServerResponse, { status, message }: UpstreamFailure): void => {
+/**
+ * An answer that ends its connection ends it only when the body has been read too, which `stopReading` bounds. Node would at once, and what is still
+ * sent would have the connection reset before the answer is read (RFC 9112 section 9.6). Of an answer whose headers are out.
+ */
+const closeWhenRead = (request: IncomingMessage, response: ServerResponse & { _last?: boolean }): void => {
+  if (request.complete || !response._last) return
+  response._last = false
+  request.once('end', () => {
+    if (response.writableFinished) request.socket.destroySoon()
+    else response.once('finish', () => request.socket.destroySoon())
+  })
+}
+
+const answerFailure = (request: IncomingMessage, response: ServerResponse, { status, message }: UpstreamFailure): void => {
   const body = `${message}\n`
   // Of an answer that could not be handed on, what was set before the fault was found.
   for (const name of response.getHeaderNames()) if (name !== 'x-request-id') response.removeHeader(name)
@@ -213,6 +227,8 @@ const answerFailure = (response: ServerResponse, { status, message }: UpstreamFa
     'content-length': Buffer.byteLength(body),
     'cache-control': 'no-store',
   })
+  response.flushHeaders()
+  closeWhenRead(request, response)
   response.end(body)
 }
 

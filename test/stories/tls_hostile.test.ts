@@ -173,7 +173,8 @@ spec:
       opening(1, [...changed(usual('/oauth2/token'), ':method', 'POST'), ['content-length', '3']], flags.endHeaders),
       frame('data', flags.endStream, 1, Buffer.from('a=b&c=d')),
     ])
-    assert.equal(await outcome(bytes), protocolError)
+    // Node 24 ends the whole connection.
+    assert.ok([protocolError, 'goaway 2'].includes(await outcome(bytes)))
   })
 
   it('headers over the bound of 32 KiB are not taken', async () => {
