@@ -4,7 +4,7 @@
  * because a test wants to stop the same cluster in every way there is.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { chownSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -61,13 +61,20 @@ const binaries = async (folder: string): Promise<string> => {
 }
 
 export const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('a listener on TCP has a port')
-  return address.port
+  for (let tries = 0; tries < 100; tries++) {
+    // Below those that connections to others are given, any of which may be taken meanwhile.
+    const port = randomInt(12_000, 32_000)
+    const server = createServer().listen(port, '127.0.0.1')
+    const isFree = await once(server, 'listening').then(
+      () => true,
+      () => false,
+    )
+    if (!isFree) continue
+    server.close()
+    await once(server, 'close')
+    return port
+  }
+  throw new Error('a hundred ports were taken')
 }
 
 const ended = async (child: ChildProcess, program: string, output: () => string): Promise<void> => {
