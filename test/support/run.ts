@@ -56,7 +56,7 @@ const given = process.argv.slice(2)
 const files = given.length ? given : testFiles()
 const child = spawn(
   process.execPath,
-  ['--test', `--test-concurrency=${2 * availableParallelism()}`, '--test-timeout=300000', '--test-reporter=spec', ...files],
+  ['--test', `--test-concurrency=${availableParallelism() + 1}`, '--test-timeout=300000', '--test-reporter=spec', ...files],
   { cwd: root, stdio: 'inherit' },
 )
 // A terminal's Ctrl-C reaches the child by itself.
