@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type pg from 'pg'
 import { type FreshDatabase, freshDatabase } from '../../test/support/database.ts'
-import { fly, isUncertain } from './flight.ts'
+import { fly } from './flight.ts'
 import { type Db, lastly, sql } from './sql.ts'
 import { command } from './statement.ts'
 
@@ -48,7 +48,6 @@ test('the first error is told, what comes after it is not done, and the connecti
   await assert.rejects(fly(client, [command('begin'), store(3), store(1), store(4), command('commit')]), { code: '23505' })
   await client.query('rollback')
   assert.deepEqual(await stored(), [1, 2])
-  assert.equal(isUncertain(client), false, 'the statement that failed was prepared before')
   await fly(client, [store(5)])
   assert.deepEqual(await stored(), [1, 2, 5])
 })
@@ -61,16 +60,20 @@ test('a value that cannot be sent is refused, and the connection goes on', async
   assert.equal((await fly(client, [sql`select 1 as n`]))[0]?.rows[0].n, 1)
 })
 
-test('a connection that may have prepared a statement without our knowing is given up', async () => {
-  const other = await fresh.db.pool.connect()
-  try {
-    await assert.rejects(fly(other, [sql`select 1 / ${0}::int`]), { code: '22012' })
-    assert.equal(isUncertain(other), true)
-  } finally {
-    other.release(true)
+test('a statement of which the first use fails, or a later one, is used again: in a flight and alone', async () => {
+  const divided = (by: number) => sql`select 6 / ${by}::int as n`
+  const unknown = () => sql`select * from not_there where n = ${1}::int`
+  for (let round = 0; round < 2; round++) {
+    await assert.rejects(fly(client, [command('begin'), divided(0), store(40)]), { code: '22012' })
+    await client.query('rollback')
+    await assert.rejects(fly(client, [command('begin'), unknown()]), { code: '42P01' })
+    await client.query('rollback')
+    assert.equal((await client.query(divided(2))).rows[0].n, 3)
+    assert.equal((await fly(client, [divided(3), sql`select 1`]))[0]?.rows[0].n, 2)
+    await assert.rejects(client.query(unknown()), { code: '42P01' })
   }
-  const failing = () => fresh.db.transaction((tx) => tx.one(sql`select 2 / ${0}::int`))
-  for (let n = 0; n < 25; n++) await assert.rejects(failing(), { code: '22012' })
+  await fly(client, [store(40)])
+  await fresh.db.run(sql`delete from flown where n = 40`)
 })
 
 test('a transaction: what is left for its end is done with the commit, or not at all', async () => {

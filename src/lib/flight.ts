@@ -49,7 +49,6 @@ class Flight {
   readonly #queries: readonly Query[]
   readonly #results: pg.QueryResult[] = []
   readonly #done: (error: Error | null, results: pg.QueryResult[]) => void
-  readonly #fresh = new Set<Query>()
   /** Which of them is answered next. */
   #at = 0
   #error: Error | null = null
@@ -66,16 +65,18 @@ class Flight {
     })
   }
 
-  /** PostgreSQL may have prepared a statement without our knowing: whether it did is told by its end alone. */
-  get isUncertain(): boolean {
-    const failed = this.#queries[this.#at]
-    return failed !== undefined && this.#fresh.has(failed)
+  /** `pg` notes under these what PostgreSQL says it has prepared: statements come after one another, each whole before the next. */
+  get name(): string | undefined {
+    return this.#queries[this.#at]?.name
+  }
+
+  get text(): string | undefined {
+    return this.#queries[this.#at]?.text
   }
 
   submit(connection: Connection): Error | null {
     connection.stream.cork()
     for (const query of this.#queries) {
-      if (query.name && connection.parsedStatements[query.name] === undefined) this.#fresh.add(query)
       const error = query.submit(shared(connection))
       this.#error ??= error
       // Of a value that can't be sent; what was sent before it is answered all the same.
@@ -97,8 +98,6 @@ class Flight {
   handleCommandComplete(message: unknown, connection: Connection): void {
     const query = this.#queries[this.#at++]
     if (!query) return
-    if (query.name) connection.parsedStatements[query.name] = query.text
-    this.#fresh.delete(query)
     query.handleCommandComplete(message, connection)
     query.handleReadyForQuery(connection)
   }
@@ -118,21 +117,11 @@ class Flight {
   }
 }
 
-/** Those on which PostgreSQL may know statements that `pg` does not: not to be used again. */
-const uncertain = new WeakSet<pg.ClientBase>()
-
-export const isUncertain = (client: pg.ClientBase): boolean => uncertain.has(client)
-
 /** Sends them at once, and answers the result of each. Rejects with the first error; what comes after it is not executed. */
 export const fly = async (client: pg.ClientBase, statements: readonly Statement[]): Promise<pg.QueryResult[]> => {
   try {
     return await new Promise((resolve, reject) => {
-      const flight = new Flight(statements, (error, results) => {
-        if (!error) return resolve(results)
-        if (flight.isUncertain) uncertain.add(client)
-        reject(error)
-      })
-      client.query(flight as unknown as pg.Submittable)
+      client.query(new Flight(statements, (error, results) => (error ? reject(error) : resolve(results))) as unknown as pg.Submittable)
     })
   } catch (error) {
     // Where it was asked, not where the socket is read.

@@ -7,7 +7,7 @@
  */
 import { createHash } from 'node:crypto'
 import pg from 'pg'
-import { fly, isUncertain } from './flight.ts'
+import { fly } from './flight.ts'
 import { command, type Statement } from './statement.ts'
 
 interface Prepared {
@@ -258,7 +258,7 @@ export const openDatabase = ({ url, max = 10, onError: told = () => {} }: Databa
         })
         throw error
       } finally {
-        client.release(broken ?? isUncertain(client))
+        client.release(broken)
       }
     },
     listen: async (channel, heard) => {
