@@ -4,10 +4,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { constants } from 'node:http2'
 import { connect as connectTcp } from 'node:net'
 import { after, before, beforeEach, describe, it } from 'node:test'
-import { ask, startUpstream, type Upstream } from '../support/guarded.ts'
+import { ask } from '../support/guarded.ts'
 import { flags, frame, headerBlock, openRaw, type RawConnection } from '../support/http2.ts'
-import { freePort } from '../support/postgres.ts'
-import { type Signet, startSignet, until } from '../support/signet.ts'
+import { type SecureSite, startSecureSite } from '../support/secure_site.ts'
+import { type Signet, until } from '../support/signet.ts'
 
 interface Seen {
   url: string
@@ -19,8 +19,8 @@ interface Seen {
 }
 
 describe('requests that break off', { timeout: 120_000 }, () => {
+  let site: SecureSite
   let signet: Signet
-  let upstream: Upstream
   let port: number
   let app: string
   let seen: Seen[] = []
@@ -45,36 +45,20 @@ describe('requests that break off', { timeout: 120_000 }, () => {
   }
 
   before(async () => {
-    port = await freePort()
-    app = `app.localhost:${port}`
-    upstream = await startUpstream((asked, response) => {
+    site = await startSecureSite((asked, response) => {
       const { url } = note(asked, response)
       if (url === '/open/events') response.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: one\n\n')
       else if (url === '/open/download') response.writeHead(200, { 'content-length': '1000000' }).write('begun')
       else if (!url.startsWith('/open/held')) response.end(url)
       return true
     })
-    signet = await startSignet({ settings: { TLS_PORT: String(port) } })
-    await signet.apply(`apiVersion: signet.dev/v1alpha1
-kind: AuthServer
-metadata: { name: secure }
-spec: { issuerUrl: "https://localhost:${port}", policySelector: { signet.dev/auth-server: default } }
----
-apiVersion: signet.dev/v1alpha1
-kind: Application
-metadata: { name: app }
-spec:
-  displayName: App
-  authServerRef: { name: secure }
-  proxy: { mode: proxy, externalUrl: "https://${app}", upstreamUrl: "http://127.0.0.1:${upstream.port}", publicPaths: ["/open.*"] }
-`)
+    ;({ signet, port, app } = site)
   })
   beforeEach(() => {
     seen = []
   })
   after(async () => {
-    await signet?.stop()
-    await upstream?.stop()
+    await site?.stop()
   })
 
   type Header = readonly [name: string, value: string]

@@ -1,14 +1,15 @@
 /** What HTTP/2 lets a stranger say that HTTP/1.1 does not, and what only costs: nothing passes, and everyone else is still served. */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { startUpstream, type Upstream } from '../support/guarded.ts'
+import type { Upstream } from '../support/guarded.ts'
 import { ask2, endings, type Frame, flags, frame, headerBlock, rawFrames } from '../support/http2.ts'
-import { freePort } from '../support/postgres.ts'
-import { type Signet, startSignet } from '../support/signet.ts'
+import { type SecureSite, startSecureSite } from '../support/secure_site.ts'
+import type { Signet } from '../support/signet.ts'
 
 type Header = [name: string, value: string]
 
 describe('hostile requests of HTTP/2', () => {
+  let site: SecureSite
   let signet: Signet
   let upstream: Upstream
   let port: number
@@ -16,28 +17,11 @@ describe('hostile requests of HTTP/2', () => {
   let app: string
 
   before(async () => {
-    port = await freePort()
-    host = `localhost:${port}`
-    app = `app.localhost:${port}`
-    upstream = await startUpstream()
-    signet = await startSignet({ settings: { TLS_PORT: String(port) } })
-    await signet.apply(`apiVersion: signet.dev/v1alpha1
-kind: AuthServer
-metadata: { name: secure }
-spec: { issuerUrl: "https://${host}", policySelector: { signet.dev/auth-server: default } }
----
-apiVersion: signet.dev/v1alpha1
-kind: Application
-metadata: { name: app }
-spec:
-  displayName: App
-  authServerRef: { name: secure }
-  proxy: { mode: proxy, externalUrl: "https://${app}", upstreamUrl: "http://127.0.0.1:${upstream.port}", publicPaths: ["/open.*"] }
-`)
+    site = await startSecureSite()
+    ;({ signet, upstream, port, host, app } = site)
   })
   after(async () => {
-    await signet?.stop()
-    await upstream?.stop()
+    await site?.stop()
   })
 
   const usual = (path = '/oauth2/jwks'): Header[] => [

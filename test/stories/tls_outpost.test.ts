@@ -6,13 +6,14 @@ import { connect as connectHttp2 } from 'node:http2'
 import { after, before, describe, it } from 'node:test'
 import { connect as connectTls } from 'node:tls'
 import { openBrowser, openContext } from '../support/browser.ts'
-import { startUpstream, type Upstream } from '../support/guarded.ts'
+import type { Upstream } from '../support/guarded.ts'
 import { ask2 } from '../support/http2.ts'
 import { needs } from '../support/needs.ts'
-import { freePort } from '../support/postgres.ts'
-import { type Signet, startSignet, until } from '../support/signet.ts'
+import { type SecureSite, startSecureSite } from '../support/secure_site.ts'
+import { type Signet, until } from '../support/signet.ts'
 
 describe('the outpost on TLS_PORT', () => {
+  let site: SecureSite
   let signet: Signet
   let upstream: Upstream
   let port: number
@@ -22,9 +23,7 @@ describe('the outpost on TLS_PORT', () => {
   let ends: (() => void)[] = []
 
   before(async () => {
-    port = await freePort()
-    app = `app.localhost:${port}`
-    upstream = await startUpstream((asked, response) => {
+    site = await startSecureSite((asked, response) => {
       const path = asked.url ?? ''
       if (path === '/open/upload') {
         asked.on('data', (chunk: Buffer) => {
@@ -68,25 +67,12 @@ describe('the outpost on TLS_PORT', () => {
       } else return false
       return true
     })
+    ;({ signet, upstream, port, app } = site)
     upstream.server.on('upgrade', (_, socket) => {
       socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
       socket.pipe(socket)
     })
-    signet = await startSignet({ settings: { TLS_PORT: String(port) } })
     await signet.apply(`apiVersion: signet.dev/v1alpha1
-kind: AuthServer
-metadata: { name: secure }
-spec: { issuerUrl: "https://localhost:${port}", policySelector: { signet.dev/auth-server: default } }
----
-apiVersion: signet.dev/v1alpha1
-kind: Application
-metadata: { name: app }
-spec:
-  displayName: App
-  authServerRef: { name: secure }
-  proxy: { mode: proxy, externalUrl: "https://${app}", upstreamUrl: "http://127.0.0.1:${upstream.port}", publicPaths: ["/open.*"] }
----
-apiVersion: signet.dev/v1alpha1
 kind: Application
 metadata: { name: forward }
 spec:
@@ -98,8 +84,7 @@ spec:
   after(async () => {
     for (const end of ends) end()
     ends = []
-    await signet?.stop()
-    await upstream?.stop()
+    await site?.stop()
   })
 
   const open = (headers: Record<string, string>, body?: Buffer) =>
