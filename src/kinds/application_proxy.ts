@@ -1,12 +1,38 @@
 /** `Application.spec.proxy`: an application that knows nothing of sign-in, and how an outpost stands in front of it. */
 import { z } from 'zod'
 import { always, distinct, duration, reference, text, webUrl } from './fields.ts'
+import { asRead, headerNameProblem } from './header_name.ts'
 import { isUnder } from './public_path.ts'
 
 /** An attribute of a person, `a-z` and what names of attributes have. */
 const attribute = text(200)
 
 const publicPath = z.string().min(1).max(500).describe('Regular expression over the whole path, such as /health or /static/.*')
+
+const claimHeader = z.strictObject({
+  header: z
+    .string()
+    .max(100)
+    .superRefine((name, context) => {
+      const problem = headerNameProblem(name)
+      if (problem) context.addIssue({ code: 'custom', message: problem })
+    })
+    .describe('Name of the header, such as X-Department. From outside it never arrives, however it is written.'),
+  claim: text(200).describe('Name of the claim. A list is separated by |; objects are left out.'),
+})
+
+const claimHeaders = z
+  .array(claimHeader)
+  .max(20)
+  .superRefine((stated, context) => {
+    const seen = new Set<string>()
+    for (const [index, each] of stated.entries()) {
+      if (typeof each?.header !== 'string') continue
+      const read = asRead(each.header)
+      if (seen.has(read)) context.addIssue({ code: 'custom', path: [index, 'header'], message: 'reads the same as another one' })
+      seen.add(read)
+    }
+  })
 
 const upstream = z.strictObject({
   tls: z
@@ -66,6 +92,9 @@ export const proxySpec = z
           })
           .optional()
           .describe('Sign in at the application by HTTP Basic with what stands in attributes of the person.'),
+        claims: claimHeaders
+          .default([])
+          .describe('Further headers, each filled from a claim of the ID token, such as one of a ClaimMapper.'),
       })
       .prefault({})
       .describe('What the application is told beside the X-Signet-* headers.'),

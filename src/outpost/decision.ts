@@ -10,6 +10,7 @@ import type { Core, GuardedApplication, Person } from './core.ts'
 import type { Machines } from './machines.ts'
 import type { People } from './people.ts'
 import { demandsOf, type Session, type Sessions } from './session.ts'
+import { hasAskedFor } from './told_claims.ts'
 
 export interface Question {
   application: GuardedApplication
@@ -54,7 +55,8 @@ export const decide = (deps: DecisionDeps, question: Question): Decision | Promi
   const { application, cookies, now } = question
   if (application.problem !== undefined) return { kind: 'refused', reason: 'the application is closed: its settings are wrong' }
   const session = deps.sessions.read(cookies, application, now)
-  const live = session && !deps.core.hasEnded(session.issuer, session.sid, session.signedInAt) ? session : undefined
+  const isLive = session && hasAskedFor(session, application) && !deps.core.hasEnded(session.issuer, session.sid, session.signedInAt)
+  const live = isLive ? session : undefined
   const person = live && deps.people.current(live, now)
   if (person instanceof Promise) return person.then((found) => judge(deps, question, live, found))
   const judged = judge(deps, question, live, person)

@@ -1,5 +1,6 @@
 /** Answers proxies that ask about each request: modes forward_single and forward_domain. What can't be understood is refused. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { asRead } from '#/kinds/header_name.ts'
 import { parseHost, parseTarget } from './address.ts'
 import { type Answers, isPage } from './answers.ts'
 import type { GuardedApplication, Person } from './core.ts'
@@ -11,6 +12,7 @@ import { isOwnToken } from './machines.ts'
 import type { ForwardServer, Original } from './servers/server.ts'
 import type { Session } from './session.ts'
 import { startUrl } from './sign_in.ts'
+import { statedNames } from './told_claims.ts'
 
 export interface ForwardDeps extends DecisionDeps {
   guard: () => Guard
@@ -86,7 +88,7 @@ const answer = (
   const signedIn = decision.kind === 'allowed' ? decision : decision.signedIn
   const jwt = signedIn && application.headers.jwt ? deps.jwts.of(application, signedIn, asking.now) : ''
   response.writeHead(200, [
-    ...told(application, signedIn),
+    ...told(deps.guard().headers, application, signedIn),
     'X-Signet-Jwt',
     jwt,
     'Authorization',
@@ -105,10 +107,16 @@ const answer = (
 const tellings = new WeakMap<Session, { application: GuardedApplication; person: Person; headers: string[] }>()
 
 /** Name and value in turn: node writes them as they stand, and those of a session are the same until someone changes. */
-const told = (application: GuardedApplication, signedIn: { session: Session; person: Person } | undefined): string[] => {
+const told = (
+  names: readonly string[],
+  application: GuardedApplication,
+  signedIn: { session: Session; person: Person } | undefined,
+): string[] => {
   const known = signedIn && tellings.get(signedIn.session)
   if (known && known.application === application && known.person === signedIn.person) return known.headers
-  const headers = Object.entries(identityHeaders(application, signedIn)).flat()
+  const own = statedNames(application)
+  const others = names.filter((name) => !own.has(asRead(name))).flatMap((name) => [name, ''])
+  const headers = [...Object.entries(identityHeaders(application, signedIn)).flat(), ...others]
   if (signedIn) tellings.set(signedIn.session, { application, person: signedIn.person, headers })
   return headers
 }

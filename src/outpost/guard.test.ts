@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { GuardedApplication } from './core.ts'
 import { openGuard } from './guard.ts'
 
-const at = (key: string, host: string, path: string) => ({ key, host, path }) as GuardedApplication
+const at = (key: string, host: string, path: string) => ({ key, host, path, mode: 'proxy' }) as GuardedApplication
 const guard = openGuard([
   at('root', 'a.example', ''),
   at('admin', 'a.example', '/admin'),

@@ -2,6 +2,7 @@
 import { isDecodable } from './address.ts'
 import type { GuardedApplication } from './core.ts'
 import { goesUp, isUnambiguous, readingsOf, resolvedOf } from './readings.ts'
+import { statedForProxies } from './told_claims.ts'
 
 export interface Guard {
   /**
@@ -11,6 +12,8 @@ export interface Guard {
   find(host: string, path: string): GuardedApplication | undefined
   /** The outermost on that host: what serves its own addresses, such as the callback. */
   onHost(host: string): GuardedApplication | undefined
+  /** Names of headers that an answer to a proxy has, whichever application it asks about. */
+  headers: readonly string[]
 }
 
 export const openGuard = (applications: readonly GuardedApplication[]): Guard => {
@@ -36,6 +39,7 @@ export const openGuard = (applications: readonly GuardedApplication[]): Guard =>
       return isSame ? found.application : undefined
     },
     onHost: (host) => byHost.get(host)?.at(-1)?.application,
+    headers: statedForProxies(applications),
   }
 }
 

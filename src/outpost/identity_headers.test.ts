@@ -5,6 +5,8 @@ import type { Person } from './core.ts'
 import { headerText, identityHeaders, isIdentityHeader, upstreamBasic } from './identity_headers.ts'
 import type { Session } from './session.ts'
 
+const client = { name: 'Wiki', clientId: 'wiki', labels: {} }
+
 test('a name that an application could read as one of ours is one', () => {
   for (const name of [
     'X-Signet-Username',
@@ -24,7 +26,7 @@ test('a name that an application could read as one of ours is one', () => {
 
 const said = (over: Partial<Person>, entitlements: string[] = []) =>
   identityHeaders(
-    { headers: { remoteUser: true, jwt: false } },
+    { headers: { remoteUser: true, jwt: false }, client },
     {
       person: { id: 'u1', username: 'anna', email: '', name: '', active: true, groups: [], attributes: {}, ...over },
       session: { entitlements } as unknown as Session,
@@ -62,7 +64,7 @@ test('every letter that a name can have may stand in a header', () => {
 })
 
 test('where nobody is, every name is there and empty', () => {
-  const headers = identityHeaders({ headers: { remoteUser: true, jwt: false } }, undefined)
+  const headers = identityHeaders({ headers: { remoteUser: true, jwt: false }, client }, undefined)
   assert.equal(Object.keys(headers).length, 10)
   for (const [name, value] of Object.entries(headers)) assert.equal(value, '', name)
 })

@@ -1,6 +1,8 @@
 /** What an application is told of the person, and the names that nobody outside may use for it. */
+import { asRead } from '#/kinds/header_name.ts'
 import type { GuardedApplication, Person } from './core.ts'
 import type { Session } from './session.ts'
+import { type ClaimValue, toldClaims } from './told_claims.ts'
 
 /** Not separated by commas, which stand in names of groups that come from directories. */
 const separator = '|'
@@ -8,9 +10,6 @@ const separator = '|'
 export const remoteNames = ['Remote-User', 'Remote-Groups', 'Remote-Email', 'Remote-Name'] as const
 const ownPrefix = 'x-signet-'
 const remotes = new Set(remoteNames.map((name) => name.toLowerCase()))
-
-/** As gateways to programs read names: everything that is neither a letter nor a digit becomes one and the same character. */
-export const asRead = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g, '-')
 
 /** Whether a header says who someone is, under any name that an application could read as one of ours. */
 export const isIdentityHeader = (name: string): boolean => {
@@ -33,15 +32,20 @@ export const headerText = (value: string): string => Buffer.from(writable(value)
 const list = (values: readonly string[], by: string): string =>
   headerText(values.filter((value) => value !== '' && value === writable(value).trim() && !value.includes(by)).join(by))
 
+const claimText = (value: ClaimValue | undefined): string =>
+  typeof value === 'object' ? list(value.map(String), separator) : headerText(String(value ?? ''))
+
 /**
  * Every name is there, empty where there is nothing to say: a proxy that copies them then overwrites whatever came from outside. Caddy puts the
  * text of its own placeholder in place of a name that is missing.
  */
 export const identityHeaders = (
-  { headers }: Pick<GuardedApplication, 'headers'>,
+  application: Pick<GuardedApplication, 'headers' | 'client'>,
   signedIn: { session: Session; person: Person } | undefined,
 ): Record<string, string> => {
+  const { headers } = application
   const person = signedIn?.person
+  const claims = signedIn ? toldClaims(signedIn.session, application) : {}
   const groups = person?.groups ?? []
   const remote = headers.remoteUser ? person : undefined
   return {
@@ -55,8 +59,12 @@ export const identityHeaders = (
     'Remote-Groups': list(remote?.groups ?? [], ','),
     'Remote-Email': headerText(remote?.email ?? ''),
     'Remote-Name': headerText(remote?.name ?? ''),
+    ...Object.fromEntries((headers.claims ?? []).map(({ header, claim }) => [header, claimText(ownValue(claims, claim))])),
   }
 }
+
+const ownValue = (claims: Readonly<Record<string, ClaimValue>>, name: string): ClaimValue | undefined =>
+  Object.hasOwn(claims, name) ? claims[name] : undefined
 
 /** `Authorization` for an application that wants Basic; undefined where the person has no such attributes. */
 export const upstreamBasic = ({ headers: { basic } }: Pick<GuardedApplication, 'headers'>, person: Person): string | undefined => {

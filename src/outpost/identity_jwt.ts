@@ -3,6 +3,7 @@ import { createECDH, createPrivateKey, hash, hkdfSync, type KeyObject, sign } fr
 import type { GuardedApplication, Person } from './core.ts'
 import { openKept } from './kept.ts'
 import type { Session } from './session.ts'
+import { toldClaims } from './told_claims.ts'
 
 const lifetimeMs = 5 * 60_000
 /** A token is good for a while after it was made, so one serves many requests. */
@@ -43,16 +44,18 @@ export const jwksOf = ({ cookieKey }: Pick<GuardedApplication, 'cookieKey'>) => 
 const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
 
 export const openIdentityJwts = () => {
-  const made = openKept<{ jwt: string; person: Person; at: number }>({ most, mostBytes })
+  const made = openKept<{ jwt: string; person: Person; signedInAt: number; at: number }>({ most, mostBytes })
   return {
     of: (application: GuardedApplication, { session, person }: { session: Session; person: Person }, now: number): string => {
       const key = `${application.key} ${session.sid}`
       const known = made.get(key)
-      // Whoever has changed is another object.
-      if (known?.person === person && now - known.at < renewAfterMs) return known.jwt
+      // Whoever has changed is another object; who signed in anew may have other claims.
+      if (known?.person === person && known.signedInAt === session.signedInAt && now - known.at < renewAfterMs) return known.jwt
       const { key: privateKey, kid } = signingKeyOf(application.cookieKey)
       const iat = Math.floor(now / 1_000)
       const claims = {
+        // What follows is ours to say.
+        ...toldClaims(session, application),
         iss: `${application.origin}/outpost.signet`,
         aud: `${application.origin}${application.path}`,
         sub: person.id,
@@ -68,7 +71,7 @@ export const openIdentityJwts = () => {
       }
       const input = `${encode({ alg: 'ES256', typ: 'JWT', kid })}.${encode(claims)}`
       const jwt = `${input}.${sign('sha256', Buffer.from(input), { key: privateKey, dsaEncoding: 'ieee-p1363' }).toString('base64url')}`
-      made.set(key, { jwt, person, at: now }, jwt.length * 4)
+      made.set(key, { jwt, person, signedInAt: session.signedInAt, at: now }, jwt.length * 4)
       return jwt
     },
   }

@@ -21,6 +21,7 @@ import { servers } from './servers/index.ts'
 import { clearSession, cookiesNamed, openSessions, plainName, writeSession } from './session.ts'
 import { openSignIn, safeDestination, startUrl } from './sign_in.ts'
 import { openStaying } from './staying.ts'
+import { withEarlier } from './told_claims.ts'
 import { NoRoom } from './turns.ts'
 
 export interface OutpostDeps {
@@ -75,6 +76,12 @@ export const openOutpost = ({ core, log, clock, pages, version }: OutpostDeps): 
       'a sign-in or a sign-out was not finished',
     )
   }
+
+  const leftOut = (application: GuardedApplication, claims: readonly string[]): void =>
+    log.warn(
+      { event: 'outpost.claims.left_out', application: application.key, claims },
+      'claims are too large for the cookies of a sign-in; the application is not told them',
+    )
 
   const own: Record<string, (exchange: Exchange, query: string) => Answered> = {
     // Where the pages here lead on to.
@@ -146,7 +153,13 @@ export const openOutpost = ({ core, log, clock, pages, version }: OutpostDeps): 
           exchange.response.setHeader('set-cookie', forget)
           return refuse(exchange, 403, 'this account can not be used', { application })
         }
-        redirect(exchange, found.rd, [...forget, hint(application, finished.idToken), ...writeSession(finished.session, application)])
+        const { idToken, tooLarge } = finished
+        if (tooLarge.length) leftOut(application, tooLarge)
+        const earlier = deps.sessions.read(exchange.request.headers.cookie, application, now)
+        const isLive = earlier && !core.hasEnded(earlier.issuer, earlier.sid, earlier.signedInAt)
+        const session = withEarlier(finished.session, isLive ? earlier : undefined)
+        const cookies = writeSession(session, application, () => leftOut(application, ['what all applications are told']))
+        redirect(exchange, found.rd, [...forget, hint(application, idToken), ...cookies])
       } catch (error) {
         failedSignIn(application, error as Error)
         if (core.isAway()) return away(exchange, application)

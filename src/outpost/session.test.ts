@@ -91,6 +91,24 @@ test('attributes are left out before groups are, and what could not be read agai
   assert.throws(() => writeSession({ ...session, person: { ...person, groups: ['x'.repeat(200_000)] } }, scope), /more groups than cookies/)
 })
 
+test('claims are left out before groups are, those of other applications first, and that they were asked for is kept', () => {
+  const told = (at: number, length: number) => ({ at, claims: { note: noise(length) } })
+  const write = (claims: Session['claims'], groups: string[] = []) => {
+    let isLeftOut = false
+    const lines = writeSession({ ...session, person: { ...person, groups }, ...(claims && { claims }) }, scope, () => {
+      isLeftOut = true
+    })
+    return { isLeftOut, read: openSessions().read(header(lines), scope, now) }
+  }
+  const small = { own: told(now, 100), other: told(now - 1, 100) }
+  assert.deepEqual([write(small).isLeftOut, write(small).read?.claims], [false, small])
+  const others = write({ own: told(now, 100), other: told(now - 1, 5_000) })
+  assert.deepEqual([others.isLeftOut, others.read?.claims], [true, { own: told(now, 100) }])
+  const own = write({ own: told(now, 5_000), other: told(now - 1, 100) }, [noise(2_000)])
+  assert.deepEqual([own.isLeftOut, own.read?.claims], [true, { own: { at: now, claims: {} } }])
+  assert.equal(own.read?.person.groups.length, 1)
+})
+
 test('cookies are for the application alone, or for its domain', () => {
   const [own = ''] = writeSession(session, scope)
   assert.match(own, /; Path=\/; Max-Age=1; HttpOnly; SameSite=Lax; Secure$/)

@@ -6,6 +6,7 @@ import { createCipheriv, createDecipheriv, hash, randomBytes } from 'node:crypto
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import type { GuardedApplication, Person } from './core.ts'
 import { openKept } from './kept.ts'
+import type { ToldClaims } from './told_claims.ts'
 
 export interface Session {
   /** The issuer's name of the session that it hangs on. */
@@ -21,6 +22,8 @@ export interface Session {
   expiresAt: number
   /** `entitlements` of ClaimMappers. */
   entitlements: string[]
+  /** Of applications that state headers filled from claims, by what they want. Absent: of a sign-in that asked for none. */
+  claims?: Record<string, ToldClaims>
 }
 
 /** A client, and the second factors that its policies want. */
@@ -95,10 +98,12 @@ const attributes = ({ cookieDomain, origin }: Scope): string =>
 
 const pathOf = ({ mode, path }: Scope): string => (mode === 'forward_domain' ? '/' : path || '/')
 
-/** Set-Cookie values. Attributes are left out when all of it would be too long for a browser, groups are not: rules hang on them. */
-export const writeSession = (session: Session, scope: Scope): string[] => {
-  const sealed =
-    sealedToFit(session, scope.cookieKey) ?? sealedToFit({ ...session, person: { ...session.person, attributes: {} } }, scope.cookieKey)
+/**
+ * Set-Cookie values. Where all of it would be too long for a browser, attributes are left out, then claims for other applications, then those for this
+ * one, of which `leftOut` is told; groups are not: rules hang on them.
+ */
+export const writeSession = (session: Session, scope: Scope, leftOut: () => void = () => {}): string[] => {
+  const sealed = sealedToFit(session, scope.cookieKey) ?? sealedWithLess(session, scope.cookieKey, leftOut)
   if (sealed === undefined) throw new Error('the person has more groups than cookies can carry')
   const name = cookieName(scope)
   const parts = Array.from({ length: Math.ceil(sealed.length / chunk) }, (_, index) => sealed.slice(index * chunk, (index + 1) * chunk))
@@ -113,6 +118,19 @@ const sealedToFit = (session: Session, cookieKey: string): string | undefined =>
   if (Buffer.byteLength(JSON.stringify(session)) > largest) return undefined
   const sealed = seal(session, cookieKey, 'session')
   return sealed.length > chunk * mostChunks ? undefined : sealed
+}
+
+const sealedWithLess = (session: Session, cookieKey: string, leftOut: () => void): string | undefined => {
+  const bare: Session = { ...session, person: { ...session.person, attributes: {} } }
+  const sealed = sealedToFit(bare, cookieKey)
+  if (sealed !== undefined || bare.claims === undefined) return sealed
+  leftOut()
+  const own = Object.entries(bare.claims).filter(([, { at }]) => at === session.signedInAt)
+  return (
+    sealedToFit({ ...bare, claims: Object.fromEntries(own) }, cookieKey) ??
+    // That they were asked for is kept, or the person would be sent to sign in for ever.
+    sealedToFit({ ...bare, claims: Object.fromEntries(own.map(([key, { at }]) => [key, { at, claims: {} }])) }, cookieKey)
+  )
 }
 
 const nameOf = (name: string, index: number): string => (index === 0 ? name : `${name}.${index}`)

@@ -13,6 +13,7 @@ import type { Core, GuardedApplication } from './core.ts'
 import type { Guard } from './guard.ts'
 import { isBelow } from './guard.ts'
 import { cookiesNamed, demandsOf, type Session, seal, sessionMs, unseal } from './session.ts'
+import { claimsOf, wantedClaims } from './told_claims.ts'
 
 interface Try {
   application: string
@@ -140,6 +141,7 @@ export const openSignIn = ({ core }: { core: Core }) => {
         code_challenge_method: 'S256',
         state,
         nonce,
+        ...claimsParameter(wantedClaims(application)),
       }
       const url = application.pushed ? await buildAuthorizationUrlWithPAR(client, parameters) : buildAuthorizationUrl(client, parameters)
       const binding = randomToken()
@@ -185,7 +187,7 @@ export const openSignIn = ({ core }: { core: Core }) => {
       found: Try,
       query: string,
       now: number,
-    ): Promise<{ session: Session; idToken: string } | undefined> => {
+    ): Promise<{ session: Session; idToken: string; tooLarge: string[] } | undefined> => {
       const { authorizationCodeGrant } = await library()
       const client = await clientOf(application)
       const url = new URL(`${application.origin}${outpostPath}/callback${query}`)
@@ -199,6 +201,7 @@ export const openSignIn = ({ core }: { core: Core }) => {
       if (!claims || typeof claims.sid !== 'string' || !tokens.id_token) throw new Error('the ID token does not name a session')
       const person = await core.findPerson(claims.sub)
       if (!person?.active) return undefined
+      const told = claimsOf(claims, application, now)
       const session: Session = {
         sid: claims.sid,
         issuer: application.issuer.url,
@@ -209,8 +212,9 @@ export const openSignIn = ({ core }: { core: Core }) => {
         signedInAt: now,
         expiresAt: now + sessionMs,
         entitlements: textsOf(claims.entitlements),
+        claims: told.claims,
       }
-      return { session, idToken: tokens.id_token }
+      return { session, idToken: tokens.id_token, tooLarge: told.tooLarge }
     },
 
     /** Where signing out goes on: the session at the AuthServer ends too. They come back with `state`. */
@@ -236,6 +240,10 @@ const triesIn = (cookies = ''): string[] =>
     .split(';')
     .map((pair) => pair.split('=', 1)[0]?.trim() ?? '')
     .filter((name) => name.startsWith(tryPrefix) && /^[0-9a-f]{12}$/.test(name.slice(tryPrefix.length)))
+
+/** In the ID token, whichever scope else brings them (OpenID Connect Core section 5.5). */
+const claimsParameter = (names: readonly string[]): { claims?: string } =>
+  names.length ? { claims: JSON.stringify({ id_token: Object.fromEntries(names.map((name) => [name, null])) }) } : {}
 
 export type SignIn = ReturnType<typeof openSignIn>
 

@@ -5,7 +5,12 @@ import type { GuardedApplication } from './core.ts'
 import { cookieName } from './session.ts'
 import { requestHeaders, responseHeaders } from './upstream_headers.ts'
 
-const application = { origin: 'https://wiki.example', cookieKey: 'k' } as GuardedApplication
+const application = {
+  origin: 'https://wiki.example',
+  cookieKey: 'k',
+  client: { name: 'Wiki', clientId: 'wiki', labels: {} },
+  headers: { remoteUser: false, jwt: false, claims: [{ header: 'X-Cost-Center', claim: 'cost' }] },
+} as unknown as GuardedApplication
 const message = (raw: string[]) => {
   const headers: Record<string, string> = {}
   for (let index = 0; index < raw.length; index += 2) {
@@ -55,6 +60,7 @@ test('of a request that claims everything nothing is left but what is true', () 
       'Expect',
       'a',
     ],
+    ...['X-Cost-Center', 'a', 'x_cost_center', 'a', 'X.Cost-Center', 'a', 'X~COST!CENTER', 'a'],
     ...['Keep-Alive', 'a', 'Proxy-Connection', 'a', 'Proxy-Authorization', 'a', 'Connection', 'a'],
   ]
   assert.deepEqual(sent(claimed), own)

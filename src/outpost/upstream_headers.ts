@@ -1,25 +1,9 @@
 /** Headers on their way to an application and back. */
 import type { IncomingMessage } from 'node:http'
+import { asRead, hopByHop, saidByProxies } from '#/kinds/header_name.ts'
 import type { GuardedApplication } from './core.ts'
-import { asRead, isIdentityHeader } from './identity_headers.ts'
-
-/** Of one connection, not of the message (RFC 9110 section 7.6.1). */
-const hopByHop = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'http2-settings',
-])
-
-/** What only a proxy may say: who is calling, for what address, with which certificate. */
-const claims =
-  /^(?:forwarded|proxy|x-request-id|x-forwarded-.*|x-real-ip|x-client-ip|true-client-ip|cf-connecting-ip|x-cluster-client-ip|x-original-.*|x-rewrite-.*|x-override-.*|x-http-host-override|x-host|via|x-envoy-.*|ssl-client-.*|x-ssl-.*|x-client-cert.*|client-cert.*|x-tls-client-.*)$/
+import { isIdentityHeader } from './identity_headers.ts'
+import { statedNames } from './told_claims.ts'
 
 const named = (connection: string | undefined): Set<string> =>
   new Set(
@@ -29,7 +13,11 @@ const named = (connection: string | undefined): Set<string> =>
       .map((name) => name.trim()),
   )
 
-const isFromOutside = (name: string): boolean => claims.test(asRead(name)) || isIdentityHeader(name)
+/** What an application is told, or would believe, by no one outside. */
+const isFromOutside = (name: string, stated: ReadonlySet<string>): boolean => {
+  const read = asRead(name)
+  return saidByProxies.test(read) || stated.has(read) || isIdentityHeader(name)
+}
 
 /** Set anew, whatever Connection says of them: a body without a bound would be read as the next request (RFC 9112 section 11.2). */
 const framing = new Set(['host', 'expect', 'content-length'])
@@ -46,11 +34,12 @@ export interface Told {
 export const requestHeaders = (request: IncomingMessage, application: GuardedApplication, host: string, told: Told): string[] => {
   const { rawHeaders, headers } = request
   const dropped = named(headers.connection)
+  const stated = statedNames(application)
   const passed: string[] = ['Host', host]
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] as string
     const lower = name.toLowerCase()
-    if (framing.has(lower) || hopByHop.has(lower) || dropped.has(lower) || isFromOutside(lower)) continue
+    if (framing.has(lower) || hopByHop.has(lower) || dropped.has(lower) || isFromOutside(lower, stated)) continue
     if (lower === 'authorization' && told.authorization !== undefined) continue
     if (lower === 'cookie') {
       const left = withoutOurs(rawHeaders[index + 1] as string)

@@ -24,7 +24,8 @@ export interface GuardedApplication {
   upstreamUrl: string | undefined
   cookieDomain: string | undefined
   publicPaths: readonly string[]
-  headers: ProxySpec['headers']
+  /** `claims` is absent where a server of before, or what was kept of one, says it. */
+  headers: Omit<ProxySpec['headers'], 'claims'> & Partial<Pick<ProxySpec['headers'], 'claims'>>
   upstream: {
     tls: ProxySpec['upstream']['tls']
     hostHeader: ProxySpec['upstream']['hostHeader']

@@ -5,7 +5,7 @@ import { blocksOf, fillIn } from '../support/guide.ts'
 tellForwardStory({
   name: 'caddy',
   configure: ({ folder, port, hosts, signetPort, upstreamPort }) => {
-    const [snippet = '', site = ''] = blocksOf('outposts/caddy', 'caddyfile')
+    const [snippet = '', site = '', removed = '', copied = ''] = blocksOf('outposts/caddy', 'caddyfile')
     const sites = hosts.map((host) =>
       fillIn(site, {
         'wiki.example.com': `http://${host}:${port}`,
@@ -20,7 +20,11 @@ tellForwardStory({
 	auto_https off
 	default_bind 127.0.0.1
 }
-${fillIn(snippet, { '127.0.0.1:9000': `127.0.0.1:${signetPort}` })}
+${fillIn(snippet, {
+  '127.0.0.1:9000': `127.0.0.1:${signetPort}`,
+  '\tforward_auth': `\t${removed}\tforward_auth`,
+  '\t\tcopy_headers X-Signet': `\t\t${copied}\t\tcopy_headers X-Signet`,
+})}
 ${sites.join('\n')}
 `,
       },

@@ -5,7 +5,7 @@ import { blocksOf, fillIn } from '../support/guide.ts'
 tellForwardStory({
   name: 'nginx',
   configure: ({ folder, port, hosts, signetPort, upstreamPort }) => {
-    const [asking = '', telling = '', server = ''] = blocksOf('outposts/nginx', 'nginx')
+    const [asking = '', telling = '', server = '', askingMore = '', tellingMore = ''] = blocksOf('outposts/nginx', 'nginx')
     const servers = hosts.map((host) =>
       fillIn(server, {
         'listen 443 ssl;': `listen 127.0.0.1:${port};`,
@@ -16,8 +16,8 @@ tellForwardStory({
     const scratch = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${folder}/${name};`)
     return {
       files: {
-        'snippets/signet.conf': fillIn(asking, { '127.0.0.1:9000': `127.0.0.1:${signetPort}` }),
-        'snippets/signet_headers.conf': telling,
+        'snippets/signet.conf': fillIn(askingMore + asking, { '127.0.0.1:9000': `127.0.0.1:${signetPort}` }),
+        'snippets/signet_headers.conf': telling + tellingMore,
         'nginx.conf': `
 daemon off;
 master_process off;

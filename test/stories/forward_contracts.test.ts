@@ -7,7 +7,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { after, before, describe, it } from 'node:test'
 import { parse, parseAllDocuments } from 'yaml'
 import { ask, type Guest, openGuest, page, signIn } from '../support/guarded.ts'
-import { blocksOf } from '../support/guide.ts'
+import { blocksOf, guideText } from '../support/guide.ts'
 import { type Signet, startSignet } from '../support/signet.ts'
 
 const password = 'correct horse battery'
@@ -35,7 +35,8 @@ const lowered = (headers: Record<string, string>) =>
 const canonical = (name: string) => name.toLowerCase().replace(/(^|-)[a-z]/g, (text) => text.toUpperCase())
 
 const traefik: Proxy = async (port, { method, host, path, headers }) => {
-  const { forwardAuth } = parse(blocksOf('outposts/traefik', 'yaml')[0] ?? '').http.middlewares.signet
+  const [whole = '', more = ''] = blocksOf('outposts/traefik', 'yaml')
+  const forwardAuth = { ...parse(whole).http.middlewares.signet.forwardAuth, ...parse(more) }
   assert.equal(forwardAuth.trustForwardHeader, false)
   const sent = Object.fromEntries(Object.entries(headers).map(([name, value]) => [canonical(name), value]))
   const address = new URL(forwardAuth.address)
@@ -59,7 +60,8 @@ const traefik: Proxy = async (port, { method, host, path, headers }) => {
 }
 
 const envoy: Proxy = async (port, { method, host, path, headers }) => {
-  const { http_filters, common_http_protocol_options } = parse(blocksOf('outposts/envoy', 'yaml')[0] ?? '')
+  const [whole = '', more = ''] = blocksOf('outposts/envoy', 'yaml')
+  const { http_filters, common_http_protocol_options } = parse(whole)
   const { allowed_headers, failure_mode_allow, http_service } = http_filters[0].typed_config
   assert.equal(failure_mode_allow, false)
   assert.equal(common_http_protocol_options.headers_with_underscores_action, 'REJECT_REQUEST')
@@ -75,7 +77,7 @@ const envoy: Proxy = async (port, { method, host, path, headers }) => {
   })
   if (answer.status !== 200) return { kind: 'answered', ...answer }
   const { patterns } = http_service.authorization_response.allowed_upstream_headers
-  const told = Object.entries(answer.headers).filter(([name]) => matches(patterns, name))
+  const told = Object.entries(answer.headers).filter(([name]) => matches([...patterns, ...parse(more)], name))
   return { kind: 'passed', headers: { ...sent, ...Object.fromEntries(told.map(([name, value]) => [name, one(value)])) } }
 }
 
@@ -111,9 +113,8 @@ const ingressNginx: Proxy = async (port, { method, host, path, headers }) => {
   if (answer.status < 200 || answer.status > 299)
     return { kind: 'answered', status: answer.status === 403 ? 403 : 500, headers: {}, body: '' }
   const passed: Record<string, string> = { ...sent }
-  for (const name of annotation('auth-response-headers')
-    .split(',')
-    .map((text) => text.toLowerCase())) {
+  const [more = ''] = /`,X-Department`/.exec(guideText('outposts/kubernetes')) ?? []
+  for (const name of `${annotation('auth-response-headers')}${more.replaceAll('`', '')}`.split(',').map((text) => text.toLowerCase())) {
     const value = one(answer.headers[name])
     if (value === '') delete passed[name]
     else passed[name] = value
@@ -130,6 +131,7 @@ const proxies: Record<string, { proxy: Proxy; tellsScripts: boolean; showsPages:
 const told = [
   ...['Username', 'Email', 'Name', 'Groups', 'Uid', 'Entitlements', 'Jwt'].map((name) => `X-Signet-${name}`),
   ...['User', 'Groups', 'Email', 'Name'].map((name) => `Remote-${name}`),
+  'X-Department',
 ]
 
 describe('proxies by their contracts', () => {
@@ -155,7 +157,19 @@ ${access}
 ---`
     const readers = '  access: { groups: [readers] }'
     await signet.apply(
-      application('wiki', at('wiki'), "mode: forward_single, publicPaths: ['/health'], headers: { remoteUser: true, jwt: true }") +
+      `
+apiVersion: signet.dev/v1alpha1
+kind: ClaimMapper
+metadata: { name: departments, namespace: default }
+spec:
+  authServerRef: { name: default }
+  claims: [{ name: department, value: '"friends of " + user.username' }]
+---` +
+        application(
+          'wiki',
+          at('wiki'),
+          "mode: forward_single, publicPaths: ['/health'], headers: { remoteUser: true, jwt: true, claims: [{ header: X-Department, claim: department }] }",
+        ) +
         application('one', at('one.apps'), 'mode: forward_domain, cookieDomain: apps.localhost') +
         application('two', at('two.apps'), 'mode: forward_domain, cookieDomain: apps.localhost', readers) +
         application('open', at('shared.apps'), 'mode: forward_domain, cookieDomain: apps.localhost') +
@@ -190,6 +204,7 @@ ${access}
           assert.equal(headers['x-signet-username'], 'anna', method)
           assert.equal(headers['x-signet-groups'], 'readers')
           assert.equal(headers['remote-user'], 'anna')
+          assert.equal(headers['x-department'], 'friends of anna')
           assert.match(headers['x-signet-jwt'] ?? '', /^[\w-]+\.[\w-]+\.[\w-]+$/)
         }
       })

@@ -106,12 +106,20 @@ spec: {}
     await core.api('POST', '/api/v1/groups', { name: 'readers', members: ['anna', 'bert', 'carl', 'dora'] })
     const proxy = `mode: proxy\nupstreamUrl: http://127.0.0.1:${upstream.port}`
     await core.apply(
-      outpostManifest('default', 'edge') +
+      `
+apiVersion: signet.dev/v1alpha1
+kind: ClaimMapper
+metadata: { name: departments, namespace: default }
+spec:
+  authServerRef: { name: default }
+  claims: [{ name: department, value: '"friends of " + user.username' }]
+---` +
+        outpostManifest('default', 'edge') +
         outpostManifest('elsewhere', 'west') +
         application(
           'wiki',
           `http://${at('wiki')}`,
-          `${proxy}\noutpostRef: { name: edge }\npublicPaths: [/health]`,
+          `${proxy}\noutpostRef: { name: edge }\npublicPaths: [/health]\nheaders: { claims: [{ header: X-Department, claim: department }] }`,
           'access: { groups: [readers] }',
         ) +
         application('plain', `http://${at('plain')}`, 'mode: forward_single\noutpostRef: { name: edge }') +
@@ -130,10 +138,11 @@ spec: {}
 
   test('people sign in through it, in both modes, and each outpost guards its own applications alone', async () => {
     const anna = await signedIn('wiki', 'anna')
-    const shown = await anna.open(at('wiki'), '/page?x=1', { headers: { 'X-Signet-Username': 'root' } })
+    const shown = await anna.open(at('wiki'), '/page?x=1', { headers: { 'X-Signet-Username': 'root', x_department: 'root' } })
     assert.equal(shown.status, 200, shown.body)
     const told = JSON.parse(shown.body) as Told
     assert.deepEqual([told.url, told.headers['x-signet-username'], told.headers['x-signet-groups']], ['/page?x=1', 'anna', 'readers'])
+    assert.deepEqual([told.headers['x-department'], told.headers.x_department], ['friends of anna', undefined])
 
     const forwarded = {
       'x-forwarded-proto': 'http',

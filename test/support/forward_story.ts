@@ -34,6 +34,11 @@ const spoofs = [
   'X_SIGNET-JWT',
   'Remote_User',
   'remote_groups',
+  'X-Department',
+  'x-department',
+  'X_Department',
+  'x.department',
+  'X-DEPARTMENT',
 ]
 
 export const tellForwardStory = (front: FrontProxy): void => {
@@ -71,11 +76,19 @@ ${access}
       }
       await signet.api('POST', '/api/v1/groups', { name: 'readers', members: ['anna'] })
       await signet.apply(
-        application(
-          'wiki',
-          "mode: forward_single, publicPaths: ['/health'], headers: { remoteUser: true, jwt: true }",
-          '  access: { groups: [readers] }',
-        ) +
+        `
+apiVersion: signet.dev/v1alpha1
+kind: ClaimMapper
+metadata: { name: departments, namespace: default }
+spec:
+  authServerRef: { name: default }
+  claims: [{ name: department, value: '"friends of " + user.username' }]
+---` +
+          application(
+            'wiki',
+            "mode: forward_single, publicPaths: ['/health'], headers: { remoteUser: true, jwt: true, claims: [{ header: X-Department, claim: department }] }",
+            '  access: { groups: [readers] }',
+          ) +
           application('one', "mode: forward_domain, cookieDomain: apps.localhost, publicPaths: ['/health']") +
           application('two', 'mode: forward_domain, cookieDomain: apps.localhost', '  access: { groups: [readers] }'),
       )
@@ -138,6 +151,7 @@ ${access}
         assert.equal(headers['x-signet-groups'], 'readers')
         assert.match(String(headers['x-signet-uid']), /^[0-9a-f-]{36}$/)
         assert.equal(headers['remote-user'], 'anna')
+        assert.equal(headers['x-department'], 'friends of anna')
         assert.match(String(headers['x-signet-jwt']), /^[\w-]+\.[\w-]+\.[\w-]+$/)
         assert.equal(headers.host, host('wiki'))
 
@@ -167,6 +181,7 @@ ${access}
           }
           const { headers: heard } = JSON.parse((await send('wiki', path, { headers: { ...headers, ...spoofed } })).body) as Told
           assert.equal(heard['x-signet-username'] || undefined, 'cookie' in headers ? 'anna' : undefined)
+          assert.equal(heard['x-department'] || undefined, 'cookie' in headers ? 'friends of anna' : undefined)
         }
       }))
 
@@ -259,6 +274,7 @@ ${access}
         const { headers } = await told(page)
         assert.equal(headers['x-signet-username'], 'anna')
         assert.equal(headers['remote-user'] || undefined, undefined)
+        assert.equal(headers['x-department'] || undefined, undefined)
         assert.equal(headers.host, host('two'))
       })
       await inBrowser(async (page) => {
@@ -326,6 +342,6 @@ ${access}
         }
         assert.equal(upstream.last(), asked)
         // The browser may ask for the picture of the page only now, and is told the same.
-      }, /status of 50[03] .*favicon\.ico/))
+      }, /status of 50[023] .*favicon\.ico/))
   })
 }

@@ -1,7 +1,7 @@
 /** Applications behind an outpost, as a story needs them: hosts that all lead to this machine, a program that tells what it was told, and a browser. */
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { newVisitor, walk } from './http.ts'
+import { newVisitor, type Visitor, walk } from './http.ts'
 import type { Signet } from './signet.ts'
 
 export interface Told {
@@ -107,17 +107,22 @@ export const openGuest = (port: number) => {
 export type Guest = ReturnType<typeof openGuest>
 
 /**
- * From the outpost's redirect through the AuthServer back to the application. Answers where that ends.
+ * From the outpost's redirect through the AuthServer back to the application. Answers where that ends. `visitor`: a browser at the AuthServer that
+ * may be signed in there already.
  */
 export const signIn = async (
   signet: Signet,
   guest: Guest,
-  { host, start, answers }: { host: string; start: string; answers: Record<string, string> },
+  {
+    host,
+    start,
+    answers,
+    visitor = newVisitor(signet.issuer),
+  }: { host: string; start: string; answers: Record<string, string>; visitor?: Visitor },
 ): Promise<string> => {
   const begun = await guest.open(host, start)
   const location = begun.headers.location ?? ''
   if (!location.startsWith(signet.issuer)) throw new Error(`the outpost answered ${begun.status} ${location} ${begun.body.slice(0, 300)}`)
-  const visitor = newVisitor(signet.issuer)
   const end = await walk(visitor, await visitor.open(location), answers)
   if (!end.left) throw new Error(`the sign-in ended at ${end.url} (${end.status}): ${end.text.slice(0, 300)}`)
   const back = await guest.open(host, `${end.left.pathname}${end.left.search}`)

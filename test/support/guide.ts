@@ -4,11 +4,11 @@ import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
+export const guideText = (guide: string): string => readFileSync(`${root}docs/guides/${guide}.md`, 'utf8')
+
 /** The blocks of one language that a guide of docs/guides has, in their order. */
 export const blocksOf = (guide: string, language: string): string[] =>
-  [...readFileSync(`${root}docs/guides/${guide}.md`, 'utf8').matchAll(/^```(\S*)\n([\s\S]*?)^```$/gm)]
-    .filter((block) => block[1] === language)
-    .map((block) => block[2] ?? '')
+  [...guideText(guide).matchAll(/^```(\S*)\n([\s\S]*?)^```$/gm)].filter((block) => block[1] === language).map((block) => block[2] ?? '')
 
 /** Puts in what a reader would, everywhere it stands. Throws when the guide does not have it. */
 export const fillIn = (text: string, values: Record<string, string>): string => {
