@@ -7,7 +7,16 @@ import { safeDestination, startUrl } from './sign_in.ts'
 const at = (url: string, over: Partial<GuardedApplication> = {}): GuardedApplication => {
   const { origin, host, pathname } = new URL(url)
   const headers = { remoteUser: false, jwt: false }
-  return { key: url, origin, host, path: pathname.replace(/\/$/, ''), mode: 'proxy', cookieKey: url, headers, ...over } as GuardedApplication
+  return {
+    key: url,
+    origin,
+    host,
+    path: pathname.replace(/\/$/, ''),
+    mode: 'proxy',
+    cookieKey: url,
+    headers,
+    ...over,
+  } as GuardedApplication
 }
 const domain = { mode: 'forward_domain', cookieDomain: 'example.com', cookieKey: 'shared' } as const
 const wiki = at('https://wiki.example')
