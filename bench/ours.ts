@@ -112,6 +112,8 @@ export const startOurs = async (databaseUrl: string, folder: string, upstream: s
     SIGNET_SECRET_KEY: secretKey,
     SIGNET_BOOTSTRAP_TOKEN: token,
     SIGNET_BOOTSTRAP_PASSWORD: randomBytes(16).toString('base64url'),
+    // From bin/malloc.sh, as bin/signet has it for whoever starts that.
+    GLIBC_TUNABLES: process.env.GLIBC_TUNABLES ?? '',
   })
   const secretKey = randomBytes(48).toString('base64')
   await startProgram(['bin/signet', 'migrate'], environment(port, 0)).ended()

@@ -21,9 +21,12 @@ process.once('exit', () => {
   for (const kill of running) kill()
 })
 
-/** `args` of this Node, file names from the root of the project; the environment is this one's without settings of Signet, and `env`. */
+/**
+ * `args` of this Node, file names from the root of the project; the environment is this one's without settings of Signet and of malloc, and `env`.
+ * So what is not Signet runs as Node comes.
+ */
 export const startProgram = (args: string[], env: Record<string, string> = {}): Program => {
-  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('SIGNET_'))
+  const inherited = Object.entries(process.env).filter(([name]) => !/^SIGNET_|^GLIBC_TUNABLES$/.test(name))
   const child = spawn(process.execPath, args, {
     cwd: root,
     env: { ...Object.fromEntries(inherited), ...env },

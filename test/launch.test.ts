@@ -25,6 +25,20 @@ import { findProgram } from './support/needs.ts'
 
 const bin = fileURLToPath(new URL('../bin', import.meta.url))
 
+const hashesPasswords = `
+  import { argon2 } from 'node:crypto'
+  import { promisify } from 'node:util'
+  const hash = () => promisify(argon2)('argon2id', { message: 'x', nonce: Buffer.alloc(16), parallelism: 1, tagLength: 32, memory: 19_456, passes: 2 })
+  const faults = () => process.resourceUsage().minorPageFault
+  export const main = async (): Promise<number> => {
+    for (let warm = 0; warm < 3; warm++) await Promise.all([hash(), hash()])
+    const before = faults()
+    for (let round = 0; round < 10; round++) await Promise.all([hash(), hash()])
+    const { glibcVersionRuntime } = (process.report.getReport() as { header: { glibcVersionRuntime?: string } }).header
+    console.log(JSON.stringify({ tunables: process.env.GLIBC_TUNABLES, faults: (faults() - before) / 20, glibc: glibcVersionRuntime !== undefined }))
+    return 0
+  }`
+
 let root: string
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'signet-launch-'))
@@ -172,5 +186,18 @@ describe('bin/signet', { skip: hasNpm ? false : 'needs: apt-get install npm' }, 
     const { status, stdout, stderr } = launch(['5'], env, ['sh'])
     assert.equal(status, 5, stderr)
     assert.match(stdout, /^ran /)
+  })
+
+  test('as a shell program has malloc keep what password hashes take, but for an operator who says otherwise', () => {
+    writeFileSync(join(root, 'src/cli/main.ts'), hashesPasswords)
+    const run = (tunables: string) => {
+      const { status, stdout, stderr } = launch([], { npm_node_execpath: process.execPath, GLIBC_TUNABLES: tunables }, ['sh'])
+      assert.equal(status, 0, stderr)
+      return JSON.parse(stdout) as { tunables: string; faults: number; glibc: boolean }
+    }
+    const { tunables, faults, glibc } = run('glibc.rtld.nns=4')
+    assert.match(tunables, /^glibc\.malloc\..*:glibc\.rtld\.nns=4$/)
+    if (glibc) assert.ok(faults < 100, `${faults} pages of the 4864 of each hash were new`)
+    assert.equal(run('glibc.malloc.perturb=0').tunables, 'glibc.malloc.perturb=0')
   })
 })

@@ -5,9 +5,9 @@
  */
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { renameSync, rmSync, writeFileSync } from 'node:fs'
+import { renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import pg from 'pg'
 import { holder, removeLeftover, startPostgres } from './postgres.ts'
 
@@ -16,11 +16,15 @@ const lookMs = 5_000
 
 const [folder = ''] = process.argv.slice(2)
 
-// A port that only one keeper of this folder can hold, and that is free again however it dies. Below the ports that systems hand out.
-const guard = createServer().listen(20_000 + (createHash('sha256').update(folder).digest().readUInt16BE() % 10_000), '127.0.0.1')
+// A port that only one keeper of this folder can hold, and that is free again however it dies: below those that tests take. The same path in another
+// root of the file system is another folder.
+const { dev, ino } = statSync(dirname(folder), { bigint: true })
+const port = 10_000 + (createHash('sha256').update(`${dev} ${ino} ${folder}`).digest().readUInt16BE() % 2_000)
+const guard = createServer().listen(port, '127.0.0.1')
 try {
   await once(guard, 'listening')
 } catch {
+  console.error(`port ${port} is taken: by another keeper, or something else`)
   process.exit(0)
 }
 await removeLeftover(folder)

@@ -56,7 +56,8 @@ const given = process.argv.slice(2)
 const files = given.length ? given : testFiles()
 const child = spawn(
   process.execPath,
-  ['--test', `--test-concurrency=${availableParallelism() + 1}`, '--test-timeout=300000', '--test-reporter=spec', ...files],
+  // More at once than there are cores: they wait a good deal, for browsers, mails and programs that start.
+  ['--test', `--test-concurrency=${availableParallelism() + 2}`, '--test-timeout=300000', '--test-reporter=spec', ...files],
   { cwd: root, stdio: 'inherit' },
 )
 // A terminal's Ctrl-C reaches the child by itself.
