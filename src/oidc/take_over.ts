@@ -12,6 +12,7 @@ import { restrictDiscovery } from './offered.ts'
 import { checkRegistration, registeredClient } from './registration.ts'
 import { openReplays } from './replays.ts'
 import { requestMemory } from './request_memory.ts'
+import { subjectOf } from './subject.ts'
 import { offerTokenExchange } from './token_exchange.ts'
 
 export const takeOver = (provider: Provider, deps: ProviderDeps): void => {
@@ -162,13 +163,6 @@ const makeAccessTokens = (provider: Provider, deps: ProviderDeps): void => {
       },
     })
   }
-}
-
-const subjectOf = async (provider: Provider, accountId: string, client: Client): Promise<string> => {
-  if (client.subjectType !== 'pairwise') return accountId
-  const claims = new provider.Claims({ sub: accountId }, { client } as never)
-  claims.mask({ sub: null })
-  return String((await claims.result()).sub)
 }
 
 /**

@@ -180,8 +180,9 @@ export const openOutpost = ({ core, log, clock, pages, version }: OutpostDeps): 
       if (!application) return refuse(exchange, 404, 'no application stands here')
       if (!signedIn && new URLSearchParams(query).get('state') === signedOut)
         return page(exchange, 200, { name: 'logged_out', variables: { client: { name: application.displayName } }, application })
-      // Who was refused has no session here, but one at the AuthServer, as whom they would only be refused again.
-      const [idToken] = cookiesNamed(cookie, hintName(application))
+      // Who was refused has no session here, but one at the AuthServer, as whom they would only be refused again. Another site may lead people here
+      // against their will: without the ID token they are asked there.
+      const [idToken] = isLedHere(exchange) ? [] : cookiesNamed(cookie, hintName(application))
       const cookies = [...new Set([...applications.flatMap((each) => clearSession(each)), hint(application, '')])]
       const ending = () => signIn.endSession(application, { idToken: idToken || undefined, state: signedOut })
       const location = core.isAway() ? undefined : await ending().catch((error: Error) => failedSignIn(application, error))
@@ -304,9 +305,13 @@ interface Exchange {
 }
 
 /** The ID token goes along to the AuthServer when the person signs out, and says there whose session it is. Sent there alone. */
-const hintName = (application: Pick<GuardedApplication, 'cookieKey'>): string => `${plainName(application)}_hint`
+const hintName = (application: Pick<GuardedApplication, 'cookieKey' | 'origin'>): string =>
+  `${application.origin.startsWith('https:') ? '__Secure-' : ''}${plainName(application)}_hint`
 const hint = (application: GuardedApplication, idToken: string): string =>
   `${hintName(application)}=${idToken.length < 3_800 ? idToken : ''}; Path=${outpostPath}/sign_out; ${idToken === '' ? 'Max-Age=0; ' : ''}HttpOnly; SameSite=Lax${application.origin.startsWith('https:') ? '; Secure' : ''}`
+
+/** By a page of another site, as far as browsers say. */
+const isLedHere = ({ request }: Exchange): boolean => request.headers['sec-fetch-site'] === 'cross-site'
 
 /** `rd` comes encoded, or as a proxy's configuration pastes it: then all that follows is part of it. ingress-nginx encodes all but scheme and host. */
 const destinationIn = (query: string): string | undefined => {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { ask, openGuest, signIn, startUpstream, type Told, type Upstream } from '../support/guarded.ts'
+import { newVisitor } from '../support/http.ts'
 import { runSignet, type Signet, startSignet, until } from '../support/signet.ts'
 
 const password = 'correct horse battery'
@@ -178,6 +179,28 @@ ${more.replace(/^/gm, '  ')}
     assert.equal(out.status, 302)
     assert.match(out.headers.location ?? '', /end-session/)
     assert.equal((await guest.open(at('plain'), '/outpost.signet/auth/traefik', { headers: traefik(at('plain'), '/') })).status, 302)
+  })
+
+  test('signing out at an application asks nobody, unless another site led them there', async () => {
+    const visitor = newVisitor(signet.issuer)
+    const guest = openGuest(signet.port)
+    const enter = (answers: Record<string, string>) =>
+      signIn(signet, guest, { host: at('plain'), start: '/outpost.signet/start', answers, visitor })
+    const leave = async (site: string) => {
+      const out = await guest.open(at('plain'), '/outpost.signet/sign_out', { headers: { 'sec-fetch-site': site } })
+      return await visitor.open(out.headers.location ?? '')
+    }
+    await enter({ username: 'anna', password })
+    const led = await leave('cross-site')
+    assert.match(led.text, /Sign out\?/)
+    assert.equal(led.left, undefined)
+    // The session at the AuthServer goes on.
+    await enter({})
+    const left = await leave('same-origin')
+    assert.equal(left.left?.href, `http://${at('plain')}/outpost.signet/sign_out?state=signed_out`)
+    const shown = await guest.open(at('plain'), '/outpost.signet/sign_out?state=signed_out')
+    assert.match(shown.body, /You are signed out/)
+    await assert.rejects(enter({}), /ended at/)
   })
 
   test('who may use an application is explained, with the rule that says so', async () => {

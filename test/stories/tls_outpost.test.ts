@@ -205,6 +205,15 @@ spec:
       await page.waitForURL(`https://${app}/deep/page?a=b`)
       const told = upstream.last()
       assert.equal(told?.headers['x-signet-username'], 'admin')
+      // None of them can be set by a page that is not on https.
+      const cookies = await context.cookies(`https://${app}/outpost.signet/sign_out`)
+      assert.deepEqual(cookies.map(({ name, path }) => [name.replace(/[0-9a-f]{12}/, '…'), path]).sort(), [
+        ['__Host-signet_outpost_…', '/'],
+        ['__Secure-signet_outpost_…_hint', '/outpost.signet/sign_out'],
+      ])
+      await page.goto(`https://${app}/outpost.signet/sign_out`)
+      assert.equal(page.url(), `https://${app}/outpost.signet/sign_out?state=signed_out`)
+      assert.deepEqual(await context.cookies(`https://${app}/outpost.signet/sign_out`), [])
       assert.deepEqual(
         complaints.filter((complaint) => !complaint.includes('favicon')),
         [],

@@ -1,6 +1,6 @@
 import type { AdapterPayload } from 'oidc-provider'
 import { Provider } from 'oidc-provider'
-import { isGoodIn } from '#/identity/sessions.ts'
+import { endSession, isGoodIn } from '#/identity/sessions.ts'
 import { sha256 } from '#/lib/crypto.ts'
 import { findSessionWithGrant, type GrantWithHolder, type Holder, type StoredPayload } from '#/model/grants.ts'
 import { deleteSessionByTokenHash, findSessionByUid, storeSession, updateSession } from '#/model/sessions.ts'
@@ -83,7 +83,10 @@ export const sessionStore: OpenStore = ({ db, clock, issuer }) => ({
     memory.loaded = { uid, written: comparable(kept), token: id, touchedAt: now.getTime(), factors: [] }
   },
   destroy: async (id) => {
-    await deleteSessionByTokenHash(db, sha256(id))
+    const { loaded, holder } = requestMemory()
+    if (loaded?.token !== id || !holder) return void (await deleteSessionByTokenHash(db, sha256(id)))
+    const { network, requestId } = callerOfContext()
+    await endSession(db, loaded.uid, { actor: holder.username, network, requestId }, clock())
   },
 })
 
