@@ -295,6 +295,7 @@ describe('nobody hands out more than they hold', () => {
     ['the address of who may do more', 'PATCH', () => `/api/v1/users/${boss}`, { email: 'me@example.org' }, 403],
     ['the end of who may do more', 'DELETE', () => `/api/v1/users/${boss}`, undefined, 403],
     ['the sessions of who may do more', 'DELETE', () => `/api/v1/users/${boss}/sessions`, undefined, 403],
+    ['the remembered devices of who may do more', 'DELETE', () => `/api/v1/users/${boss}/remembered-devices`, undefined, 403],
     ['the password of who may do less', 'POST', () => `/api/v1/users/${plain}/password`, { password: 'a new password' }, 204],
     ['a user into a group with more rights', 'PATCH', () => `/api/v1/users/${plain}`, { groups: ['admins'] }, 403],
     ['a user into a harmless group', 'PATCH', () => `/api/v1/users/${plain}`, { groups: ['harmless'] }, 200],

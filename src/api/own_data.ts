@@ -10,7 +10,7 @@ import { listConsents } from '#/model/consents.ts'
 import type { EventRow } from '#/model/events.ts'
 import { listApplications } from '#/resources/applications.ts'
 import type { ApiDeps } from './deps.ts'
-import { consentSchema, factorSchema, sessionSchema, shownConsent, shownUser, userSchema } from './users.ts'
+import { consentSchema, deviceSchema, factorSchema, sessionSchema, shownConsent, shownUser, userSchema } from './users.ts'
 
 const mostSessions = 10_000
 const mostEvents = 5_000
@@ -26,15 +26,7 @@ export const ownDataSchema = z.strictObject({
   sessions: z
     .array(sessionSchema.extend({ isCurrent: z.boolean() }))
     .describe(`Live ones of every AuthServer, the newest first: at most ${mostSessions}.`),
-  rememberedDevices: z.array(
-    z.strictObject({
-      id: z.string(),
-      device: nullable,
-      createdAt: z.iso.datetime(),
-      lastUsedAt: z.iso.datetime(),
-      expiresAt: z.iso.datetime(),
-    }),
-  ),
+  rememberedDevices: z.array(deviceSchema),
   factors: z.array(factorSchema),
   consents: z.array(consentSchema),
   applications: z
@@ -71,13 +63,7 @@ export async function* ownData(
     issuer: authServer.issuerUrl,
     profile: shownUser(user),
     groups: await effectiveGroups(db, user.id),
-    rememberedDevices: (await listDevices(db, user.id, now)).map(({ id, device, createdAt, lastUsedAt, expiresAt }) => ({
-      id,
-      device,
-      createdAt,
-      lastUsedAt,
-      expiresAt,
-    })),
+    rememberedDevices: await listDevices(db, user.id, now),
     factors: await listFactors(db, user.id),
     consents: (await listConsents(db, user.id)).map(shownConsent),
     applications: applications.map(({ name, description, url }) => ({ name, description, url })),

@@ -187,6 +187,8 @@ describe('addresses that name nobody', () => {
         ['DELETE', ''],
         ['GET', '/sessions'],
         ['GET', '/consents'],
+        ['GET', '/remembered-devices'],
+        ['DELETE', '/remembered-devices'],
         ['GET', '/credentials'],
       ]) {
         const { status, text } = await api.call(method ?? '', `/api/v1/users/${id}${path}`)
@@ -277,6 +279,53 @@ describe('password, sessions and consents', () => {
     assert.equal((await api.call('DELETE', `/api/v1/users/${id}/sessions/${first.uid}`)).status, 404)
     assert.equal((await api.call('DELETE', `/api/v1/users/${id}/sessions`)).status, 204)
     assert.equal((await api.call<Page>('GET', `/api/v1/users/${id}/sessions`)).body.items.length, 0)
+  })
+
+  it('lists and forgets remembered devices, with events', async () => {
+    const { rememberDevice } = await import('#/identity/remembered_devices.ts')
+    const [one, other] = [await create({ username: 'keeper' }), await create({ username: 'neighbour' })]
+    const remember = ({ id, username }: User) =>
+      rememberDevice(
+        api.db,
+        {
+          user_id: id,
+          username,
+          issuer: 'http://localhost:9000',
+          factor: 'totp',
+          userAgent: 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0',
+          ttl: 3_600,
+        },
+        { actor: 'test' },
+        new Date(),
+      )
+    const { token } = await remember(one)
+    await remember(one)
+    await remember(other)
+    const devices = (user: User) =>
+      api.call<{ items: { id: string; device: string; lastUsedAt: null }[]; next: null }>(
+        'GET',
+        `/api/v1/users/${user.id}/remembered-devices`,
+      )
+    const list = await devices(one)
+    assert.deepEqual(
+      list.body.items.map(({ device, lastUsedAt }) => [device, lastUsedAt]),
+      Array.from({ length: 2 }, () => ['Firefox, Linux', null]),
+    )
+    assert.ok(!list.text.includes(token))
+    const [first] = list.body.items
+    const path = (user: User) => `/api/v1/users/${user.id}/remembered-devices/${first?.id}`
+    assert.equal((await api.call('DELETE', path(other))).status, 404)
+    assert.equal((await api.call('DELETE', path(one))).status, 204)
+    assert.equal((await api.call('DELETE', path(one))).status, 404)
+    assert.equal((await devices(one)).body.items.length, 1)
+    for (const _ of [1, 2]) assert.equal((await api.call('DELETE', `/api/v1/users/${one.id}/remembered-devices`)).status, 204)
+    assert.deepEqual([(await devices(one)).body.items.length, (await devices(other)).body.items.length], [0, 1])
+    const { body } = await api.call<{ items: { actor: string; data: object }[] }>('GET', '/api/v1/events?action=device.forgotten')
+    assert.deepEqual(
+      body.items.map(({ data }) => data),
+      [{ count: 1 }, { device: first?.id }],
+    )
+    assert.match(body.items[0]?.actor ?? '', /^token:test/)
   })
 
   it('lists and withdraws consents, with an event', async () => {

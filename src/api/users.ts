@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { listFactors, removeFactor } from '#/identity/authenticators.ts'
 import { recordChange } from '#/identity/change.ts'
 import { setPassword } from '#/identity/passwords.ts'
+import { forgetAllDevices, forgetDevice, listDevices } from '#/identity/remembered_devices.ts'
 import { endSession, endSessionsOf, listSessions } from '#/identity/sessions.ts'
 import { userFields } from '#/identity/user_fields.ts'
 import { createUser, deleteUser, findUser, listUsers, type User, updateUser } from '#/identity/users.ts'
@@ -45,6 +46,14 @@ export const sessionSchema = z.strictObject({
   amr: z.array(z.string()),
   createdAt: z.iso.datetime(),
   lastUsedAt: z.iso.datetime(),
+  expiresAt: z.iso.datetime(),
+})
+
+export const deviceSchema = z.strictObject({
+  id: z.string(),
+  device: text.describe('What the user agent says it is, in words.'),
+  createdAt: z.iso.datetime(),
+  lastUsedAt: z.iso.datetime().nullable().describe('Null: it has spared no question yet.'),
   expiresAt: z.iso.datetime(),
 })
 
@@ -294,6 +303,48 @@ export const users = ({ db, snapshot, passwords }: ApiDeps): Endpoint[] => {
       handle: async ({ params: { id, session }, caller, change, now }) => {
         const user = await findFor(caller, id, { verb: 'delete', kind: 'sessions' })
         if (!(await endSession(db, session, change, now, user.id))) throw new Problem('not_found')
+        return {}
+      },
+    }),
+    endpoint({
+      method: 'GET',
+      path: '/v1/users/{id}/remembered-devices',
+      tag,
+      summary: 'List the devices on which a user is not asked for a second factor',
+      access: { verb: 'list', kind: 'sessions' },
+      params: idParams,
+      answers: { 200: { description: 'All of them, newest first.', schema: listOf(deviceSchema) } },
+      handle: async ({ params: { id }, caller, now }) => {
+        const user = await findFor(caller, id, { verb: 'list', kind: 'sessions' })
+        return { body: { items: await listDevices(db, user.id, now), next: null } }
+      },
+    }),
+    endpoint({
+      method: 'DELETE',
+      path: '/v1/users/{id}/remembered-devices',
+      tag,
+      summary: 'Forget all remembered devices of a user',
+      access: { verb: 'delete', kind: 'sessions' },
+      params: idParams,
+      answers: { 204: { description: 'All are forgotten.' } },
+      handle: async ({ params: { id }, caller, change, now }) => {
+        const user = await findFor(caller, id, { verb: 'delete', kind: 'sessions' })
+        await forgetAllDevices(db, { user_id: user.id, username: user.username }, change, now)
+        return {}
+      },
+    }),
+    endpoint({
+      method: 'DELETE',
+      path: '/v1/users/{id}/remembered-devices/{device}',
+      tag,
+      summary: 'Forget a remembered device',
+      access: { verb: 'delete', kind: 'sessions' },
+      params: idParams.extend({ device: z.uuid() }),
+      answers: { 204: { description: 'It is forgotten.' } },
+      handle: async ({ params: { id, device }, caller, change, now }) => {
+        const user = await findFor(caller, id, { verb: 'delete', kind: 'sessions' })
+        if (!(await forgetDevice(db, { user_id: user.id, username: user.username, id: device }, change, now)))
+          throw new Problem('not_found')
         return {}
       },
     }),

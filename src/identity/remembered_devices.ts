@@ -100,5 +100,18 @@ export const forgetDevice = (
     return true
   })
 
+/** All of a person's, with an event where there were any. */
+export const forgetAllDevices = (
+  db: Db,
+  { user_id, username }: { user_id: string; username: string },
+  change: Change,
+  now: Date,
+): Promise<void> =>
+  db.transaction(async (tx) => {
+    const count = await deleteRememberedDevicesOfUser(tx, user_id)
+    if (count === 0) return
+    await recordChange(tx, change, { action: 'device.forgotten', target: { kind: 'User', name: username }, data: { count } }, now)
+  })
+
 /** For whatever makes a proof from before worth nothing. Its event is that of the reason. Answers how many there were. */
 export const forgetDevicesOf = (db: Db, user_id: string): Promise<number> => deleteRememberedDevicesOfUser(db, user_id)
