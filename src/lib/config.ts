@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { BlockList, isIP } from 'node:net'
 import { domainOf, type Mailbox, parseMailbox } from './mail_address.ts'
+import { parseRedisUrl, redisUrlWanted } from './redis_url.ts'
 import { Secret } from './secret.ts'
 import { parseSmtpUrl, smtpUrlWanted } from './smtp_url.ts'
 
@@ -46,6 +47,7 @@ const urlOf =
       ? new Secret(value)
       : wrong(`wants an address beginning with ${schemes.map((s) => `${s}//`).join(' or ')}`)
 const smtpUrl = (value: string) => (parseSmtpUrl(value) ? new Secret(value) : wrong(smtpUrlWanted))
+const redisUrl = (value: string) => (parseRedisUrl(value) ? new Secret(value) : wrong(redisUrlWanted))
 const mailbox = (value: string): Mailbox => parseMailbox(value) ?? wrong('wants an address such as Example Ltd <no-reply@example.com>')
 const networks = (value: string) => {
   const list = value.split(/[\s,]+/).filter(Boolean)
@@ -78,7 +80,11 @@ export const settingsTable = {
     '10',
     'Connections to PostgreSQL at most, per process.',
   ),
-  REDIS_URL: row(urlOf('redis:', 'rediss:'), undefined, 'Redis or Valkey, an optional cache.'),
+  REDIS_URL: row(
+    redisUrl,
+    undefined,
+    'Redis 6 or later, or Valkey, by which servers tell one another what outposts must hear, beside the notices of PostgreSQL: `redis://user:password@host:6379`, or `rediss://…` with TLS. Nothing depends on it.',
+  ),
   SECRET_KEY: row(
     rootSecret,
     undefined,

@@ -3,9 +3,8 @@
  * codes and links that open accounts, so the encryption is a condition and not an offer, which whoever sits between could strike out
  * (RFC 8314 section 5, RFC 7435): only a relay on this machine, or `?tls=optional`, does without.
  */
-import { isIP } from 'node:net'
-import { domainToASCII } from 'node:url'
 import { Secret } from './secret.ts'
+import { decodePart, hostOf } from './url_parts.ts'
 
 export interface SmtpServer {
   host: string
@@ -25,9 +24,9 @@ export const parseSmtpUrl = (text: string): SmtpServer | undefined => {
   const url = URL.parse(text)
   if (!url || !/^smtps?:$/.test(url.protocol) || !/^\/?$/.test(url.pathname) || url.hash || !/^(\?tls=optional)?$/.test(url.search))
     return undefined
-  const host = hostOf(url.hostname)
-  const user = decode(url.username)
-  const password = decode(url.password)
+  const host = hostOf(url)
+  const user = decodePart(url.username)
+  const password = decodePart(url.password)
   if (host === undefined || user === undefined || password === undefined || !user !== !password || url.port === '0') return undefined
   const implicitTls = url.protocol === 'smtps:'
   return {
@@ -37,24 +36,6 @@ export const parseSmtpUrl = (text: string): SmtpServer | undefined => {
     verified: !url.search && !isLoopback(host),
     ...(user ? { login: { user, password: new Secret(password) } } : {}),
   }
-}
-
-const decode = (text: string): string | undefined => {
-  try {
-    const decoded = decodeURIComponent(text)
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: none belongs into what is sent in a line
-    return /[\u0000-\u001f\u007f]/.test(decoded) ? undefined : decoded
-  } catch {
-    return undefined
-  }
-}
-
-/** URL takes any text for the host of a scheme it does not know. */
-const hostOf = (hostname: string): string | undefined => {
-  const literal = /^\[(.+)\]$/.exec(hostname)?.[1]
-  if (literal !== undefined) return isIP(literal) === 6 ? literal : undefined
-  const ascii = domainToASCII(decode(hostname) ?? '')
-  return /^[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_.])?$/.test(ascii) ? ascii : undefined
 }
 
 const isLoopback = (host: string): boolean => /^(127(\.\d{1,3}){3}|::1|(.+\.)?localhost)$/.test(host)

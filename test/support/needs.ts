@@ -38,6 +38,7 @@ export const requirements = {
   },
   nginx: { package: 'nginx', isThere: () => findProgram('nginx') !== undefined },
   caddy: { package: 'caddy', isThere: () => findProgram('caddy') !== undefined },
+  redis: { package: 'redis-server', isThere: () => findProgram('redis-server') !== undefined },
   haproxy: { package: 'haproxy', isThere: () => findProgram('haproxy') !== undefined },
 } satisfies Record<string, Requirement>
 
