@@ -1,9 +1,10 @@
 /**
  * What outposts are to be told, from configuration and database: once in a server for all outposts that it serves, the one within among them.
- * An ending is told by NOTIFY, and read anew now and then, since a notice may be lost.
+ * An ending is told by NOTIFY, and read anew now and then, since a notice may be lost. Where there is Redis, servers tell one another besides.
  */
 import type { Clock } from '#/lib/clock.ts'
 import type { Log } from '#/lib/log.ts'
+import type { Redis } from '#/lib/redis.ts'
 import type { Secret } from '#/lib/secret.ts'
 import type { Database } from '#/lib/sql.ts'
 import { findLastEnding, findOverlap, listEndings } from '#/model/outpost_endings.ts'
@@ -11,6 +12,7 @@ import { type GuardedApplication, guardedApplication } from '#/resources/guarded
 import { outpostOf } from '#/resources/outpost_client.ts'
 import type { Snapshot } from '#/resources/snapshot.ts'
 import type { Message } from './message.ts'
+import { openRelay, type Relay } from './relay.ts'
 import { endingsKeptMs } from './session.ts'
 
 export interface FeedDeps {
@@ -19,6 +21,7 @@ export interface FeedDeps {
   clock: Clock
   snapshot: Snapshot
   rootSecret: Secret
+  redis?: Redis | undefined
 }
 
 export interface Feed {
@@ -39,12 +42,13 @@ export interface Follower {
 const batch = 1_000
 const lookEveryMs = 15_000
 
-export const openFeed = async ({ db, log, clock, snapshot, rootSecret }: FeedDeps): Promise<Feed> => {
+export const openFeed = async ({ db, log, clock, snapshot, rootSecret, redis }: FeedDeps): Promise<Feed> => {
   const followers = new Set<Follower>()
   const tell = (message: Message) => {
     for (const follower of followers) follower.tell(message)
   }
   let seen = 0n
+  let relay: Relay | undefined
 
   const endings: Feed['endings'] = async function* (from) {
     const since = new Date(clock().getTime() - endingsKeptMs)
@@ -77,7 +81,9 @@ export const openFeed = async ({ db, log, clock, snapshot, rootSecret }: FeedDep
         read.add(key)
         return !told.has(key)
       })
-      if (fresh.length) tell({ ...message, endings: fresh })
+      if (!fresh.length) continue
+      tell({ ...message, endings: fresh })
+      relay?.publish({ endings: fresh })
     }
     told = read
   }
@@ -102,11 +108,31 @@ export const openFeed = async ({ db, log, clock, snapshot, rootSecret }: FeedDep
   }
 
   await db.listen('outposts', () => void look())
-  await db.listen('people', (user_id) =>
-    // Empty: the connection was away, and what came meanwhile is lost.
-    tell({ type: 'people', user_ids: user_id === '*' || user_id === '' ? '*' : [user_id] }),
-  )
+  await db.listen('people', (user_id) => {
+    // Empty: the connection was away, and what came meanwhile is lost. That is nobody else's trouble.
+    const user_ids = user_id === '*' || user_id === '' ? '*' : [user_id]
+    tell({ type: 'people', user_ids })
+    if (user_id !== '') relay?.publish({ user_ids })
+  })
   seen = BigInt(await findLastEnding(db))
+  if (redis) {
+    // What ended before is no news.
+    await look()
+    relay = await openRelay({
+      redis,
+      db,
+      log,
+      clock,
+      rootSecret,
+      heard: ({ endings: found, user_ids }) => {
+        const fresh = found.filter(({ issuer, sid }) => !told.has(`${sid} ${issuer}`))
+        // `seen` stays: what is in the database up to there was read, and this was not.
+        if (fresh.length) tell({ type: 'endings', endings: fresh, seen: String(seen) })
+        if (user_ids.length) tell({ type: 'people', user_ids })
+      },
+      back: () => void look(),
+    })
+  }
   const looking = setInterval(() => void look(), lookEveryMs)
   looking.unref()
   const stop = snapshot.onChange(() => {
@@ -142,6 +168,7 @@ export const openFeed = async ({ db, log, clock, snapshot, rootSecret }: FeedDep
     close: () => {
       stop()
       clearInterval(looking)
+      relay?.close()
       followers.clear()
     },
   }

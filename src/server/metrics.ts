@@ -19,13 +19,13 @@ interface Counting {
 /** More requests than any server answers before it is loaded. */
 const mostKept = 10_000
 
-/** Prometheus metrics of this process; names after OpenTelemetry's where there is one. Without a database there is nothing of one. */
-export const openMetrics = (db?: Database): Metrics => {
+/** Prometheus metrics of this process; names after OpenTelemetry's where there is one. Without a database or Redis there is nothing of one. */
+export const openMetrics = (db?: Database, isRedisConnected?: () => boolean): Metrics => {
   const kept: Parameters<Metrics['answered']>[] = []
   let counting: Counting | undefined
   let loading: Promise<Counting> | undefined
   const load = (): Promise<Counting> => {
-    loading ??= openCounting(db).then((opened) => {
+    loading ??= openCounting(db, isRedisConnected).then((opened) => {
       counting = opened
       for (const request of kept.splice(0)) opened.answered(...request)
       return opened
@@ -56,7 +56,7 @@ export const openMetrics = (db?: Database): Metrics => {
   }
 }
 
-const openCounting = async (db: Database | undefined): Promise<Counting> => {
+const openCounting = async (db: Database | undefined, isRedisConnected: (() => boolean) | undefined): Promise<Counting> => {
   const { collectDefaultMetrics, Gauge, Histogram, Registry } = (await import('prom-client')).default
   const registry = new Registry()
   // In milliseconds: at the library's own ten a server that does nothing is woken a hundred times a second.
@@ -78,6 +78,16 @@ const openCounting = async (db: Database | undefined): Promise<Counting> => {
         connections.set({ state: 'open' }, db.pool.totalCount)
         connections.set({ state: 'idle' }, db.pool.idleCount)
         connections.set({ state: 'waiting' }, db.pool.waitingCount)
+      },
+    })
+  }
+  if (isRedisConnected) {
+    const connected = new Gauge({
+      name: 'signet_redis_connected',
+      help: '1: connected to Redis; 0: it is away, which nothing depends on.',
+      registers: [registry],
+      collect() {
+        connected.set(isRedisConnected() ? 1 : 0)
       },
     })
   }

@@ -10,6 +10,7 @@ import { type Clock, systemClock } from '#/lib/clock.ts'
 import { networkMatcher, type Settings } from '#/lib/config.ts'
 import { returnStartMemory } from '#/lib/heap.ts'
 import type { Log } from '#/lib/log.ts'
+import type { Redis } from '#/lib/redis.ts'
 import type { Secret } from '#/lib/secret.ts'
 import { type Database, openDatabase } from '#/lib/sql.ts'
 import { hasStarted } from '#/model/resources.ts'
@@ -74,7 +75,8 @@ export const startServer = async ({
     onError: (error) => log.warn({ event: 'database.connection.lost', error: error.message }, 'a connection to PostgreSQL was lost'),
   })
   const readiness = openReadiness(db)
-  const metrics = openMetrics(db)
+  let redis: Redis | undefined
+  const metrics = openMetrics(db, settings.REDIS_URL && (() => redis?.isConnected() === true))
   const closing: (() => Promise<void> | void)[] = [() => db.close()]
   let stopping = false
   const stop = new AbortController()
@@ -120,7 +122,13 @@ export const startServer = async ({
     const ofConfiguration = { db, log, clock, settings, snapshot, rootSecret }
     const feed = shared(async () => {
       const { openFeed } = await import('#/outpost/feed.ts')
-      const opened = await openFeed(ofConfiguration)
+      if (settings.REDIS_URL && !redis) {
+        const { openRedis } = await import('#/lib/redis.ts')
+        const connection = await openRedis({ url: settings.REDIS_URL, log })
+        closing.unshift(() => connection.close())
+        redis = connection
+      }
+      const opened = await openFeed({ ...ofConfiguration, redis })
       closing.unshift(() => opened.close())
       return opened
     })
