@@ -13,7 +13,8 @@ import { until } from '../../test/support/signet.ts'
 import { openFeed } from './feed.ts'
 import type { Message } from './message.ts'
 
-const within = { withinMs: 2_000, everyMs: 5 }
+const promised = { withinMs: 2_000, everyMs: 5 }
+const soon = { everyMs: 5 }
 const issuer = 'https://id.example.com'
 
 describe('servers that share a Redis', needs('redis'), () => {
@@ -96,12 +97,12 @@ describe('servers that share a Redis', needs('redis'), () => {
     await end('relayed')
     await change('anna')
     for (const other of [deaf, cut]) {
-      await until(() => other.sids().includes('relayed1') && other.people().includes('anna'), within)
+      await until(() => other.sids().includes('relayed1') && other.people().includes('anna'), promised)
       assert.deepEqual([other.sids(), other.people()], [['relayed1'], ['anna']])
     }
     assert.deepEqual(one.sids(), ['relayed1'])
     await change('*')
-    await until(() => deaf.people().includes('*') && cut.people().includes('*'), within)
+    await until(() => deaf.people().includes('*') && cut.people().includes('*'), promised)
     await Promise.all([one.close(), deaf.close(), cut.close()])
   })
 
@@ -112,9 +113,9 @@ describe('servers that share a Redis', needs('redis'), () => {
         and client_port = (select max(client_port) from pg_stat_activity where application_name = 'signet listen' and datname = current_database())`,
     )
     assert.equal(rows.length, 1)
-    await until(() => one.people().includes('*') || other.people().includes('*'), within)
+    await until(() => one.people().includes('*') || other.people().includes('*'), soon)
     await end('after')
-    await until(() => one.sids().includes('after1') && other.sids().includes('after1'), within)
+    await until(() => one.sids().includes('after1') && other.sids().includes('after1'), soon)
     assert.equal([...one.people(), ...other.people()].filter((user_id) => user_id === '*').length, 1)
     await Promise.all([one.close(), other.close()])
   })
@@ -132,7 +133,7 @@ describe('servers that share a Redis', needs('redis'), () => {
     })
     await written.promise
     await end('early')
-    await until(() => deaf.sids().includes('early1'), within)
+    await until(() => deaf.sids().includes('early1'), soon)
     const before = deaf.told.findLast((message) => message.type === 'endings')
     commit.resolve()
     await late
@@ -150,12 +151,12 @@ describe('servers that share a Redis', needs('redis'), () => {
     const [one, other, deaf] = await Promise.all([open(), open(), open()])
     deaf.way.deafen()
     await end('many', 3_000)
-    await until(() => new Set(deaf.sids()).size === 3_000, { ...within, explain: () => `${deaf.sids().length} arrived` })
+    await until(() => new Set(deaf.sids()).size === 3_000, { ...soon, explain: () => `${deaf.sids().length} arrived` })
     assert.equal(deaf.sids().length, 3_000, 'none is told twice')
     assert.ok(heard.every(({ message }) => message.length <= 64 * 1_024))
     const count = heard.length
     await end('last')
-    await until(() => deaf.sids().includes('last1'), within)
+    await until(() => deaf.sids().includes('last1'), soon)
     // Those that hear notices both tell of it at most.
     assert.ok(heard.length <= count + 2, `${heard.length - count} messages for one ending`)
     assert.ok(count <= 40, `${count} messages`)
@@ -172,13 +173,13 @@ describe('servers that share a Redis', needs('redis'), () => {
     const ofCopy = await open({ url: copy.url })
     await end('secret')
     await change('0b9ddd1e-9a0a-4a9e-9d5e-8f4f9f2d8d11')
-    await until(() => heard.length > 0 && one.sids().includes('secret1'), within)
+    await until(() => heard.length > 0 && one.sids().includes('secret1'), soon)
     const all = Buffer.concat(heard.flatMap(({ channel, message }) => [channel, message])).toString('latin1')
     assert.doesNotMatch(all, /secret1|id\.example|0b9ddd1e/)
     // One message more that is heard by all who would have heard the others.
     await copy.db.run(sql`select pg_notify('people', 'of the copy')`)
-    await until(() => ofCopy.people().includes('of the copy'), within)
-    await until(() => new Set(heard.map(({ channel }) => channel.toString())).size === 2, within)
+    await until(() => ofCopy.people().includes('of the copy'), soon)
+    await until(() => new Set(heard.map(({ channel }) => channel.toString())).size === 2, soon)
     assert.deepEqual(
       [
         ofCopy.sids(),
@@ -198,12 +199,12 @@ describe('servers that share a Redis', needs('redis'), () => {
     const [one, deaf] = await Promise.all([open({ clock }), open({ clock })])
     deaf.way.deafen()
     await change('anna')
-    await until(() => deaf.people().length === 1 && heard.length > 0, within)
+    await until(() => deaf.people().length === 1 && heard.length > 0, soon)
     const [{ channel, message } = { channel: Buffer.alloc(0), message: Buffer.alloc(0) }] = heard
     const other = await open({ rootSecret: new Secret('another root secret of the tests, long enough too') })
     await change('berta')
-    await until(() => deaf.people().length === 2, within)
-    await until(() => heard.some((each) => !each.channel.equals(channel)), within)
+    await until(() => deaf.people().length === 2, soon)
+    await until(() => heard.some((each) => !each.channel.equals(channel)), soon)
     const strange = heard.find((each) => !each.channel.equals(channel))?.message ?? Buffer.alloc(0)
     const changed = Buffer.from(message)
     changed[changed.length - 1] = (changed.at(-1) ?? 0) ^ 1
@@ -220,7 +221,7 @@ describe('servers that share a Redis', needs('redis'), () => {
     for (let count = 0; count < 100; count++) for (const each of count < 3 ? hostile : hostile.slice(4)) await writer.publish(channel, each)
     for (let count = 0; count < 100; count++) await writer.publish(channel, message)
     await change('carla')
-    await until(() => deaf.people().includes('carla'), within)
+    await until(() => deaf.people().includes('carla'), soon)
     assert.deepEqual(deaf.people(), ['anna', 'berta', 'carla'])
     // A server that starts later does not know it, but it is old then.
     now += 6 * 60_000
@@ -228,7 +229,7 @@ describe('servers that share a Redis', needs('redis'), () => {
     later.way.deafen()
     await writer.publish(channel, message)
     await change('dora')
-    await until(() => later.people().includes('dora'), within)
+    await until(() => later.people().includes('dora'), soon)
     assert.deepEqual(later.people(), ['dora'])
     for (const each of [one, deaf, later])
       assert.deepEqual(
@@ -245,7 +246,7 @@ describe('servers that share a Redis', needs('redis'), () => {
     await end('closing')
     await until(() => one.sids().includes('closing1'), { everyMs: 1 })
     await one.close()
-    await until(() => deaf.sids().includes('closing1'), within)
+    await until(() => deaf.sids().includes('closing1'), promised)
     await deaf.close()
   })
 })
