@@ -71,7 +71,7 @@ export const AuthServer = defineKind({
     redis: z
       .strictObject({ urlSecretRef: secretRef('Secret and key that hold the address of Redis or Valkey.') })
       .optional()
-      .describe('Cache of this server (Kubernetes).'),
+      .describe('Redis of this server (Kubernetes).'),
     ingress: z
       .strictObject({
         className: text(253).optional().describe('IngressClass that serves it.'),

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
+import { getCACertificates, setDefaultCACertificates } from 'node:tls'
+import { makeAuthority } from '../../test/support/authority.ts'
 import { needs } from '../../test/support/needs.ts'
 import { type RedisServer, redisServer } from '../../test/support/redis.ts'
 import { until } from '../../test/support/signet.ts'
@@ -129,6 +134,46 @@ describe('Redis', needs('redis'), () => {
     await until(() => heard.at(-1) === 'after', { everyMs: 5 })
   })
 
+  test('over TLS, once its certificate is known', async (t) => {
+    const { ca, issue } = await makeAuthority(new Date())
+    const { cert, key } = await issue('localhost')
+    const folder = mkdtempSync(join(tmpdir(), 'signet-redis-'))
+    t.after(() => rmSync(folder, { recursive: true }))
+    writeFileSync(join(folder, 'cert'), cert)
+    writeFileSync(join(folder, 'key'), key)
+    const { port, start } = await server({ tls: { cert: join(folder, 'cert'), key: join(folder, 'key') } })
+    await start()
+    const { redis, lines } = await open(`rediss://localhost:${port}`)
+    await until(() => lines.length > 0, { everyMs: 5 })
+    assert.deepEqual([lines[0]?.event, lines[0]?.reason], ['redis.away', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'])
+    const known = getCACertificates('default')
+    setDefaultCACertificates([...known, ca])
+    t.after(() => setDefaultCACertificates(known))
+    await connected(redis)
+    const byNumber = await open(`rediss://127.0.0.1:${port}`)
+    await until(() => byNumber.lines.length > 0, { everyMs: 5 })
+    assert.equal(byNumber.lines[0]?.reason, 'ERR_TLS_CERT_ALTNAME_INVALID')
+  })
+
+  test('a user who may do no more than the guide says is enough, and one who may not listen is refused', async () => {
+    const rights = ['-@all', '+subscribe', '+unsubscribe', '+publish', '+ping', '+client|setname']
+    const { port, start } = await server({
+      args: [
+        ...['--user', 'signet', 'on', '>secret', 'resetchannels', '&news', ...rights],
+        ...['--user', 'elsewhere', 'on', '>secret', 'resetchannels', '&others', ...rights],
+      ],
+    })
+    await start()
+    const { redis, heard, events } = await open(`redis://signet:secret@127.0.0.1:${port}`)
+    await connected(redis)
+    redis.publish('news', Buffer.from('heard'))
+    await until(() => heard.length === 1, { everyMs: 5 })
+    assert.deepEqual(events(), ['redis.connected'])
+    const other = await open(`redis://elsewhere:secret@127.0.0.1:${port}`)
+    await until(() => other.lines.length > 0, { everyMs: 5 })
+    assert.deepEqual([other.lines[0]?.event, other.lines[0]?.reason], ['redis.refused', 'it answers NOPERM'])
+  })
+
   test('a wrong password is said, and not what it is', async () => {
     const { port, start } = await server({ password: 'right' })
     await start()
@@ -169,6 +214,30 @@ test('one that never answers is given up after seconds, and closed at once', { t
   await until(() => sockets.size > 1)
   redis.close()
   await until(() => [...sockets].every(({ readableEnded, destroyed }) => readableEnded || destroyed), { withinMs: 1_500 })
+})
+
+test('answers that no Redis gives end the connection and nothing else', async () => {
+  const shapes: Record<string, string>[] = [
+    { hello: '*1\r\n'.repeat(1_000_000) },
+    { hello: '*4294967295\r\n' },
+    { hello: '+OK\r\n'.repeat(10_000) },
+    { hello: 'HTTP/1.1 400 Bad Request\r\n\r\n' },
+    { hello: '>1\r\n$-1\r\n' },
+    { hello: '>1\r\n_\r\n' },
+    { subscribe: '+OK\r\n' },
+    { subscribe: '*3\r\n$9\r\nsubscribe\r\n$-1\r\n:1\r\n' },
+    { subscribe: '>2\r\n$9\r\nsubscribe\r\n_\r\n' },
+    { subscribe: '>3\r\n$9\r\nsubscribe\r\n$4\r\nnews\r\n:1\r\n>3\r\n$7\r\nmessage\r\n_\r\n_\r\n' },
+    { subscribe: '>3\r\n$9\r\nsubscribe\r\n$4\r\nnews\r\n:1\r\n>3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n_\r\n' },
+  ]
+  for (const shape of shapes) {
+    const answers = Object.entries(shape).map(([name, answer]) => [name, (socket: Socket) => socket.end(answer)] as const)
+    const { port } = await impostor({ hello: (socket) => socket.write('%0\r\n'), ...Object.fromEntries(answers) })
+    const { redis, lines } = await open(`redis://127.0.0.1:${port}`)
+    await until(() => lines.length > 0, { everyMs: 5, explain: () => JSON.stringify(shape).slice(0, 100) })
+    assert.equal(lines[0]?.event, 'redis.away', JSON.stringify(shape).slice(0, 100))
+    redis.close()
+  }
 })
 
 test('a message without end is not kept', { timeout: 20_000 }, async () => {

@@ -45,7 +45,7 @@ export interface RedisOptions {
 export const openRedis = async ({ url, log, patienceMs = 3_000 }: RedisOptions): Promise<Redis> => {
   const address = parseRedisUrl(url.reveal())
   if (!address) throw new Error(redisUrlWanted)
-  const { Redis: Client } = await import('ioredis')
+  const Client = await loadClient()
   const { host, port, tls, user, password } = address
   const listeners = new Map<string, Listener>()
   let connectedAt: number | undefined
@@ -181,6 +181,29 @@ export const openRedis = async ({ url, log, patienceMs = 3_000 }: RedisOptions):
   }
 }
 
+/**
+ * The library throws where nobody can catch it, and so ends the process, when an answer is of a shape that it does not expect, such as +OK to SUBSCRIBE:
+ * whoever stands between us and Redis could end us. Here such an answer ends the connection, as one does that it can't read at all.
+ */
+const loadClient = async () => {
+  const [{ Redis: Client }, handling] = await Promise.all([import('ioredis'), import('ioredis/built/DataHandler.js')])
+  // What Node makes of a module of CommonJS, and its types do not say.
+  const { default: DataHandler } = handling.default as unknown as { default: { prototype: Dispatching } }
+  DataHandler.prototype.dispatch = function (work) {
+    try {
+      work()
+    } catch (error) {
+      this.returnFatalError(error as Error)
+    }
+  }
+  return Client
+}
+
+interface Dispatching {
+  dispatch(work: () => void): void
+  returnFatalError(error: Error): void
+}
+
 const refuses = 'it answers'
 
 /** Never in Redis's own words: some of its answers repeat what it was sent, the password among it. */
@@ -190,6 +213,8 @@ const reasonOf = (error: Error & { code?: unknown }): string => {
   if (error.message === 'Command timed out') return 'it does not answer'
   return 'the connection ended'
 }
+
+const said = { away: 'Redis is away', refused: 'Redis refuses us: see to user, password and rights of REDIS_URL' }
 
 const openTelling = (log: Log, where: Record<string, string | number>) => {
   let isAway = false
@@ -203,7 +228,7 @@ const openTelling = (log: Log, where: Record<string, string | number>) => {
       if (told.has(kind) || performance.now() - toldAt[kind] < tellEveryMs) return
       told.add(kind)
       toldAt[kind] = performance.now()
-      log.warn({ event: `redis.${kind}`, reason, ...where }, 'Redis can not be used; Signet goes on without it, and tries again')
+      log.warn({ event: `redis.${kind}`, reason, ...where }, `${said[kind]}; Signet goes on without it, and tries again`)
     },
     isBack: (): void => {
       if (!isAway) log.info({ event: 'redis.connected', ...where }, 'connected to Redis')

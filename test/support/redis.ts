@@ -19,14 +19,25 @@ export interface RedisServer {
   resume(): void
 }
 
+export interface RedisServerOptions {
+  password?: string
+  /** Files of a certificate and its key: it speaks TLS alone. */
+  tls?: { cert: string; key: string }
+  /** More of redis.conf, as arguments. */
+  args?: string[]
+}
+
 /** `start` starts it. */
-export const redisServer = async ({ password, args = [] }: { password?: string; args?: string[] } = {}): Promise<RedisServer> => {
+export const redisServer = async ({ password, tls, args = [] }: RedisServerOptions = {}): Promise<RedisServer> => {
   const port = await freePort()
+  const listens = tls
+    ? ['--port', '0', '--tls-port', String(port), '--tls-cert-file', tls.cert, '--tls-key-file', tls.key, '--tls-auth-clients', 'no']
+    : ['--port', String(port)]
   let child: ChildProcess | undefined
   let client: Redis | undefined
   const endWithUs = () => child?.kill('SIGKILL')
   return {
-    url: `redis://${password === undefined ? '' : `:${encodeURIComponent(password)}@`}127.0.0.1:${port}`,
+    url: `${tls ? 'rediss' : 'redis'}://${password === undefined ? '' : `:${encodeURIComponent(password)}@`}127.0.0.1:${port}`,
     port,
     client: () => {
       client ??= new Redis({ host: '127.0.0.1', port, ...(password === undefined ? {} : { password }), retryStrategy: () => 50 })
@@ -37,7 +48,7 @@ export const redisServer = async ({ password, args = [] }: { password?: string; 
       const started = spawn(
         findProgram('redis-server') as string,
         [
-          ...['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'],
+          ...[...listens, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'],
           ...(password === undefined ? [] : ['--requirepass', password]),
           ...args,
         ],
