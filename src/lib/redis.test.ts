@@ -195,6 +195,29 @@ test('an answer that repeats the password does not come into the log', async () 
   assert.doesNotMatch(log(), /xyzzy/)
 })
 
+test('whoever listens while the connection begins listens', { timeout: 10_000 }, async () => {
+  const { promise: asked, resolve: subscribed } = Promise.withResolvers<void>()
+  let begins = () => {}
+  const { port } = await impostor({
+    hello: (socket) => socket.write('%0\r\n'),
+    ping: (socket) => {
+      begins()
+      socket.write('+PONG\r\n')
+    },
+    subscribe: (socket) => {
+      socket.write('>3\r\n$9\r\nsubscribe\r\n$4\r\nlate\r\n:1\r\n')
+      subscribed()
+    },
+  })
+  const redis = await openRedis({ url: new Secret(`redis://127.0.0.1:${port}`), log: openLog('silent') })
+  opened.push(redis)
+  begins = () => {
+    begins = () => {}
+    redis.subscribe('late', { heard: () => {}, back: () => {} })
+  }
+  await asked
+})
+
 test('one from before RESP3 is not taken', async () => {
   const { port } = await impostor({
     hello: (socket) => socket.write("-ERR unknown command 'HELLO'\r\n"),

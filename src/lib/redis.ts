@@ -10,7 +10,7 @@ import type { Secret } from './secret.ts'
 
 export interface Listener {
   heard(message: Buffer): void
-  /** What is said from now on is heard; what was said before may be lost. */
+  /** After each time away: what was said meanwhile is lost. */
   back(): void
 }
 
@@ -102,8 +102,7 @@ export const openRedis = async ({ url, log, patienceMs = 3_000 }: RedisOptions):
     }
     if (client.stream !== stream || isClosed) return
     connectedAt = performance.now()
-    told.isBack()
-    for (const { back } of listeners.values()) back()
+    if (told.isBack()) for (const { back } of listeners.values()) back()
   }
 
   client.on('connect', () => {
@@ -159,16 +158,14 @@ export const openRedis = async ({ url, log, patienceMs = 3_000 }: RedisOptions):
     },
     subscribe: (channel, listener) => {
       listeners.set(channel, listener)
-      if (connectedAt !== undefined) {
+      // Also while it begins, which may have passed over a channel that comes now.
+      if (client.status === 'ready') {
         const stream = client.stream as Socket
-        client.subscribe(channel).then(
-          () => listener.back(),
-          (error: Error) => drop(stream, reasonOf(error)),
-        )
+        client.subscribe(channel).catch((error: Error) => drop(stream, reasonOf(error)))
       }
       return () => {
         listeners.delete(channel)
-        if (connectedAt !== undefined) client.unsubscribe(channel).catch(() => {})
+        if (client.status === 'ready') client.unsubscribe(channel).catch(() => {})
       }
     },
     isConnected: () => connectedAt !== undefined,
@@ -230,11 +227,14 @@ const openTelling = (log: Log, where: Record<string, string | number>) => {
       toldAt[kind] = performance.now()
       log.warn({ event: `redis.${kind}`, reason, ...where }, `${said[kind]}; Signet goes on without it, and tries again`)
     },
-    isBack: (): void => {
-      if (!isAway) log.info({ event: 'redis.connected', ...where }, 'connected to Redis')
+    /** Whether it was away. */
+    isBack: (): boolean => {
+      const wasAway = isAway
+      if (!wasAway) log.info({ event: 'redis.connected', ...where }, 'connected to Redis')
       else if (told.size) log.info({ event: 'redis.back', ...where }, 'Redis is back')
       isAway = false
       told.clear()
+      return wasAway
     },
   }
 }
