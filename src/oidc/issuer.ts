@@ -9,7 +9,6 @@ import type { Outbound } from '#/lib/outbound.ts'
 import { Problem } from '#/lib/problem.ts'
 import type { ResolvedAuthServer } from '#/resources/snapshot.ts'
 import { openApplicationAccess } from './application_access.ts'
-import { redirectToGet } from './authorize_by_post.ts'
 import { readBody, replayBody } from './body.ts'
 import { openClaims } from './claims.ts'
 import { openClients } from './clients.ts'
@@ -22,6 +21,7 @@ import { forLibrary, isOutage } from './outage.ts'
 import { buildProvider } from './provider.ts'
 import { tryQuick } from './quick/index.ts'
 import type { QuickDeps } from './quick/quick.ts'
+import { redirectToGet } from './redirect_to_get.ts'
 import { mayRegister } from './registration_access.ts'
 import { findRegistrationRefusal } from './registration_limits.ts'
 import { rotationSettingsOf } from './rotation_settings.ts'
@@ -137,8 +137,10 @@ export const openIssuer = (
       return
     }
     if (request.method === 'POST') {
-      if (/^\/oauth2\/authorize(\?|$)/.test(url)) {
-        const answered = await redirectToGet(request, response, `${issuerUrl}/oauth2/authorize`)
+      const [, visited] = /^\/oauth2\/(authorize|end-session)(?:\?|$)/.exec(url) ?? []
+      if (visited !== undefined) {
+        const tooLarge = visited === 'authorize' ? 'the request is too large, push it instead (RFC 9126)' : 'the request is too large'
+        const answered = await redirectToGet(request, response, { url: `${issuerUrl}/oauth2/${visited}`, tooLarge })
         if (answered.kind === 'refused') errorPage(request, response, 'invalid_request', answered.error_description)
         return
       }

@@ -70,6 +70,21 @@ describe('signing out by a client', () => {
       )
     })
 
+  it('by POST comes to the same, with the cookies that a browser sends along after a redirect', async () => {
+    const person = await someone()
+    const body = new URLSearchParams({ id_token_hint: await hintFor(app, person.cookie), post_logout_redirect_uri: bye, state: 'a b' })
+    const post = (body: URLSearchParams | string) =>
+      fetch(`${test.issuer}/oauth2/end-session`, { method: 'POST', redirect: 'manual', body })
+    const first = await post(body)
+    assert.deepEqual([first.status, first.headers.get('location')], [303, `${test.issuer}/oauth2/end-session?${body}`])
+    assert.equal(await isAlive(person.uid), true)
+    const then = await fetch(first.headers.get('location') ?? '', { redirect: 'manual', headers: { cookie: person.cookie } })
+    assert.deepEqual([then.status, then.headers.get('location')], [303, `${bye}?state=a+b`])
+    assert.equal(await isAlive(person.uid), false)
+    for (const refused of [new URLSearchParams({ state: 'x'.repeat(9_000) }), 'state=as+text'])
+      assert.equal((await post(refused)).status, 400)
+  })
+
   it('tells every client of the session', async () => {
     const person = await someone()
     const sids = [claimsOf(await hintFor(desk, person.cookie)).sid]
