@@ -79,7 +79,6 @@ const byToken = (deps: DecisionDeps, question: Question): Promise<Decision> | un
       vouchedFor: '',
       signedInAt: now,
       expiresAt: now,
-      entitlements: [],
     }
     return judge(deps, question, session, person)
   })

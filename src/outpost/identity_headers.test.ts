@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import type { Person } from './core.ts'
 import { headerText, identityHeaders, isIdentityHeader, upstreamBasic } from './identity_headers.ts'
 import type { Session } from './session.ts'
+import { claimsOf } from './told_claims.ts'
 
 const client = { name: 'Wiki', clientId: 'wiki', labels: {} }
 
@@ -24,14 +25,13 @@ test('a name that an application could read as one of ours is one', () => {
     assert.ok(!isIdentityHeader(name), name)
 })
 
-const said = (over: Partial<Person>, entitlements: string[] = []) =>
-  identityHeaders(
-    { headers: { remoteUser: true, jwt: false }, client },
-    {
-      person: { id: 'u1', username: 'anna', email: '', name: '', active: true, groups: [], attributes: {}, ...over },
-      session: { entitlements } as unknown as Session,
-    },
-  )
+const said = (over: Partial<Person>, entitlements: string[] = []) => {
+  const application = { headers: { remoteUser: true, jwt: false }, client, entitlements: true }
+  return identityHeaders(application, {
+    person: { id: 'u1', username: 'anna', email: '', name: '', active: true, groups: [], attributes: {}, ...over },
+    session: claimsOf({ entitlements }, application, 0) as unknown as Session,
+  })
+}
 
 test('nobody gains a group or a header by a name', () => {
   const groups = [

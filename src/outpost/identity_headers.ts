@@ -2,7 +2,7 @@
 import { asRead } from '#/kinds/header_name.ts'
 import type { GuardedApplication, Person } from './core.ts'
 import type { Session } from './session.ts'
-import { type ClaimValue, toldClaims } from './told_claims.ts'
+import { type ClaimValue, entitlementsOf, toldClaims } from './told_claims.ts'
 
 /** Not separated by commas, which stand in names of groups that come from directories. */
 const separator = '|'
@@ -40,7 +40,7 @@ const claimText = (value: ClaimValue | undefined): string =>
  * text of its own placeholder in place of a name that is missing.
  */
 export const identityHeaders = (
-  application: Pick<GuardedApplication, 'headers' | 'client'>,
+  application: Pick<GuardedApplication, 'headers' | 'client' | 'entitlements'>,
   signedIn: { session: Session; person: Person } | undefined,
 ): Record<string, string> => {
   const { headers } = application
@@ -54,7 +54,7 @@ export const identityHeaders = (
     'X-Signet-Name': headerText(person?.name ?? ''),
     'X-Signet-Groups': list(groups, separator),
     'X-Signet-Uid': person?.id ?? '',
-    'X-Signet-Entitlements': list(signedIn?.session.entitlements ?? [], separator),
+    'X-Signet-Entitlements': list(signedIn ? entitlementsOf(signedIn.session, application) : [], separator),
     'Remote-User': headerText(remote?.username ?? ''),
     'Remote-Groups': list(remote?.groups ?? [], ','),
     'Remote-Email': headerText(remote?.email ?? ''),

@@ -3,7 +3,7 @@ import { createECDH, createPrivateKey, hash, hkdfSync, type KeyObject, sign } fr
 import type { GuardedApplication, Person } from './core.ts'
 import { openKept } from './kept.ts'
 import type { Session } from './session.ts'
-import { toldClaims } from './told_claims.ts'
+import { entitlementsOf, toldClaims } from './told_claims.ts'
 
 const lifetimeMs = 5 * 60_000
 /** A token is good for a while after it was made, so one serves many requests. */
@@ -63,7 +63,7 @@ export const openIdentityJwts = () => {
         email: person.email,
         name: person.name,
         groups: person.groups,
-        entitlements: session.entitlements,
+        entitlements: entitlementsOf(session, application),
         acr: session.acr,
         amr: session.amr,
         iat,

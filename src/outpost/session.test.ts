@@ -23,7 +23,6 @@ const session: Session = {
   vouchedFor: 'c',
   signedInAt: now,
   expiresAt: now + 1_000,
-  entitlements: [],
 }
 const noise = (length: number): string =>
   Array.from({ length }, (_, index) => ((index * 2_654_435_761) % 4_294_967_296).toString(36)).join('')

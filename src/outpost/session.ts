@@ -20,9 +20,7 @@ export interface Session {
   /** Milliseconds since 1970. */
   signedInAt: number
   expiresAt: number
-  /** `entitlements` of ClaimMappers. */
-  entitlements: string[]
-  /** Of applications that state headers filled from claims, by what they want. Absent: of a sign-in that asked for none. */
+  /** What applications are told beyond who it is, by what they want. Absent: of a sign-in that asked for none. */
   claims?: Record<string, ToldClaims>
 }
 

@@ -211,7 +211,6 @@ export const openSignIn = ({ core }: { core: Core }) => {
         vouchedFor: demandsOf(application),
         signedInAt: now,
         expiresAt: now + sessionMs,
-        entitlements: textsOf(claims.entitlements),
         claims: told.claims,
       }
       return { session, idToken: tokens.id_token, tooLarge: told.tooLarge }

@@ -3,9 +3,10 @@ import { test } from 'node:test'
 import type { GuardedApplication } from './core.ts'
 import { identityHeaders } from './identity_headers.ts'
 import { type Session, sessionMs } from './session.ts'
-import { claimsOf, hasAskedFor, statedForProxies, toldClaims, withEarlier } from './told_claims.ts'
+import { claimsOf, entitlementsOf, hasAskedFor, statedForProxies, toldClaims, withEarlier } from './told_claims.ts'
 
 const now = 1_000_000_000
+type Stating = Pick<GuardedApplication, 'client' | 'headers' | 'entitlements'>
 const stating = (clientId: string, ...claims: [header: string, claim: string][]) =>
   ({
     client: { name: clientId, clientId, labels: {} },
@@ -20,7 +21,6 @@ const session = (over: Partial<Session> = {}): Session => ({
   vouchedFor: '',
   signedInAt: now,
   expiresAt: now + sessionMs,
-  entitlements: [],
   ...over,
 })
 
@@ -74,6 +74,16 @@ test('an application is told what its own client was given, of the claims that i
     assert.equal(hasAskedFor(signedIn, other), false)
     assert.deepEqual(toldClaims(signedIn, other), {})
   }
+})
+
+test('entitlements are those of its own client, and nothing but text', () => {
+  const [wiki, blog] = ['wiki', 'blog'].map((clientId) => ({ ...stating(clientId), entitlements: true })) as [Stating, Stating]
+  const signedIn = session(claimsOf({ entitlements: ['read', 7, { x: 1 }, 'write'] }, wiki, now))
+  assert.deepEqual(entitlementsOf(signedIn, wiki), ['read', 'write'])
+  assert.deepEqual([hasAskedFor(signedIn, blog), entitlementsOf(signedIn, blog)], [false, []])
+  // Of which nobody makes any, as a server of before says too.
+  assert.deepEqual([hasAskedFor(signedIn, stating('desk')), entitlementsOf(signedIn, stating('desk'))], [true, []])
+  assert.deepEqual(entitlementsOf(session(claimsOf({ entitlements: 'read' }, wiki, now)), wiki), [])
 })
 
 test('a proxy is answered with the names that any of its applications states, however they are written once, and so many', () => {

@@ -1,5 +1,5 @@
 /**
- * What an application is told beyond who the person is: headers that it states, each filled from a claim of the ID token. Claims are made for one
+ * What an application is told beyond who the person is: entitlements, and headers that it states, each filled from a claim of the ID token. Claims are made for one
  * client, so each application that shares a sign-in has its own, and whoever comes to one with a sign-in that has none of them is sent to the
  * AuthServer once more. Handing on those of another client would give away, or grant, what was meant for that one.
  */
@@ -17,7 +17,9 @@ export interface ToldClaims {
   claims: Readonly<Record<string, ClaimValue>>
 }
 
-type Stating = Pick<GuardedApplication, 'headers' | 'client'>
+type Stating = Pick<GuardedApplication, 'headers' | 'client' | 'entitlements'>
+
+const entitlements = 'entitlements'
 
 /** Bytes as JSON, of one claim and of all for one application. */
 const largest = 4_096
@@ -37,21 +39,22 @@ interface Stated {
 const statedBy = new WeakMap<object, Stated>()
 const nothing: ReadonlySet<string> = new Set()
 
-const statedOf = ({ headers, client }: Stating): Stated | undefined => {
-  const { claims: wanted } = headers
-  if (!wanted?.length) return undefined
-  let stated = statedBy.get(wanted)
+const statedOf = (application: Stating): Stated | undefined => {
+  const { headers, client, entitlements: wantsEntitlements } = application
+  const wanted = headers.claims ?? []
+  if (!wanted.length && !wantsEntitlements) return undefined
+  let stated = statedBy.get(application)
   if (!stated) {
-    const claims = [...new Set(wanted.map(({ claim }) => claim))].toSorted()
+    const claims = [...new Set([...wanted.map(({ claim }) => claim), ...(wantsEntitlements ? [entitlements] : [])])].toSorted()
     const key = hash('sha256', JSON.stringify([client.clientId, ...claims]), 'base64url').slice(0, 12)
     stated = { key, claims, names: new Set(wanted.map(({ header }) => asRead(header))) }
-    statedBy.set(wanted, stated)
+    statedBy.set(application, stated)
   }
   return stated
 }
 
 /** Names of headers that only the outpost may say to the application, as they are read. */
-export const statedNames = ({ headers, client }: Stating): ReadonlySet<string> => statedOf({ headers, client })?.names ?? nothing
+export const statedNames = (application: Stating): ReadonlySet<string> => statedOf(application)?.names ?? nothing
 
 /** In the answer to a proxy, of those that the applications of an outpost state. */
 const mostOfOthers = 100
@@ -74,6 +77,12 @@ export const wantedClaims = (application: Stating): readonly string[] => statedO
 export const toldClaims = (session: Session, application: Stating): Readonly<Record<string, ClaimValue>> => {
   const stated = statedOf(application)
   return (stated && session.claims?.[stated.key]?.claims) ?? {}
+}
+
+/** What ClaimMappers call so, as far as it is text. */
+export const entitlementsOf = (session: Session, application: Stating): readonly string[] => {
+  const { entitlements: found } = toldClaims(session, application)
+  return typeof found === 'object' ? found.filter((item) => typeof item === 'string') : []
 }
 
 /** Whether a sign-in has been asked for what the application is to be told. */

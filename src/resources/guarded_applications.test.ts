@@ -11,7 +11,7 @@ const snapshot = {
     clientId: 'c',
     tokenEndpointAuthMethod: 'client_secret_basic',
     policy: { acr: '1fa', requirePushedAuthorizationRequests: false },
-    authServer: { issuerUrl: 'https://id.example', displayName: 'Id' },
+    authServer: { issuerUrl: 'https://id.example', displayName: 'Id', claimMappers: [] },
   }),
   problemOfApplication: () => undefined,
 } as unknown as Pick<Snapshot, 'client' | 'problemOfApplication'>

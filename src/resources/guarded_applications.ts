@@ -2,13 +2,14 @@
 
 import type { ApplicationSpec } from '#/kinds/application.ts'
 import type { ProxySpec } from '#/kinds/application_proxy.ts'
+import { selects } from '#/kinds/fields.ts'
 import { parseDuration } from '#/lib/clock.ts'
 import { deriveKey } from '#/lib/crypto.ts'
 import type { Secret } from '#/lib/secret.ts'
 import type { Acr } from '#/policy/acr.ts'
 import { clientOfApplication, outpostClientSecret, outpostOf } from './outpost_client.ts'
 import type { ResourceOf } from './resource.ts'
-import type { Snapshot } from './snapshot.ts'
+import type { ResolvedAuthServer, Snapshot } from './snapshot.ts'
 
 export interface GuardedApplication {
   /** `namespace/name` */
@@ -26,6 +27,8 @@ export interface GuardedApplication {
   publicPaths: readonly string[]
   /** `claims` is absent where a server of before, or what was kept of one, says it. */
   headers: Omit<ProxySpec['headers'], 'claims'> & Partial<Pick<ProxySpec['headers'], 'claims'>>
+  /** Whether ClaimMappers make `entitlements` for its client. Absent where a server of before says it. */
+  entitlements?: boolean
   upstream: {
     tls: ProxySpec['upstream']['tls']
     hostHeader: ProxySpec['upstream']['hostHeader']
@@ -81,6 +84,7 @@ export const guardedApplication = (
     cookieDomain: proxy.cookieDomain,
     publicPaths: proxy.publicPaths,
     headers: proxy.headers,
+    entitlements: makesEntitlements(client.authServer, metadata.labels),
     upstream: {
       tls: proxy.upstream.tls,
       hostHeader: proxy.upstream.hostHeader,
@@ -100,6 +104,12 @@ export const guardedApplication = (
     problem: snapshot.problemOfApplication(application)?.message,
   }
 }
+
+const makesEntitlements = ({ claimMappers }: Pick<ResolvedAuthServer, 'claimMappers'>, labels: Record<string, string>): boolean =>
+  claimMappers.some(
+    ({ spec: { clientSelector, claims } }) =>
+      (clientSelector === undefined || selects(clientSelector, labels)) && claims.some(({ name }) => name === 'entitlements'),
+  )
 
 /** Another key at each Outpost: with that of one nobody makes cookies for another, also not under the same domain. */
 const cookiePurpose = (

@@ -95,7 +95,7 @@ ${claims.replace(/^/gm, '    ')}
           "- { name: story, value: 'has(user.attributes.story) ? user.attributes.story : null' }",
         ].join('\n'),
       ) +
-        mapper('of-one', 'one', `- { name: role, value: '"admin of one"' }`) +
+        mapper('of-one', 'one', `- { name: role, value: '"admin of one"' }\n- { name: entitlements, value: '["close-month"]' }`) +
         mapper('of-two', 'two', `- { name: role, value: '"reader of two"' }`) +
         wiki(wikiHeaders) +
         application(
@@ -209,19 +209,19 @@ ${claims.replace(/^/gm, '    ')}
       const { status, headers } = await guest.open(at(host), '/outpost.signet/auth/traefik', {
         headers: { ...forwarded(at(host), '/'), ...script },
       })
-      return [status, headers['x-role']]
+      return [status, headers['x-role'], headers['x-signet-entitlements']]
     }
     await enter(guest, at('one.apps'), 'bert', visitor)
-    assert.deepEqual(await role('one.apps'), [200, 'admin of one'])
-    assert.deepEqual(await role('two.apps'), [401, undefined])
+    assert.deepEqual(await role('one.apps'), [200, 'admin of one', 'close-month'])
+    assert.deepEqual(await role('two.apps'), [401, undefined, undefined])
     // Signed in there already, they are asked nothing.
     await signIn(signet, guest, { host: at('two.apps'), start: '/outpost.signet/start', answers: {}, visitor })
-    assert.deepEqual(await role('two.apps'), [200, 'reader of two'])
-    assert.deepEqual(await role('one.apps'), [200, 'admin of one'])
+    assert.deepEqual(await role('two.apps'), [200, 'reader of two', ''])
+    assert.deepEqual(await role('one.apps'), [200, 'admin of one', 'close-month'])
     // Another person at the same browser has nothing of it.
     await enter(guest, at('two.apps'), 'anna')
-    assert.deepEqual(await role('two.apps'), [200, 'reader of two'])
-    assert.deepEqual(await role('one.apps'), [401, undefined])
+    assert.deepEqual(await role('two.apps'), [200, 'reader of two', ''])
+    assert.deepEqual(await role('one.apps'), [401, undefined, undefined])
   })
 
   test('that are stated later are asked for once, and who is signed in at the AuthServer is asked nothing', async () => {
