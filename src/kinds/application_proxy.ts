@@ -17,7 +17,9 @@ const claimHeader = z.strictObject({
       const problem = headerNameProblem(name)
       if (problem) context.addIssue({ code: 'custom', message: problem })
     })
-    .describe('Name of the header, such as X-Department. From outside it never arrives, however it is written.'),
+    .describe(
+      'Name of the header, such as X-Department. In mode proxy it never arrives from outside, however it is written; in the others as far as the proxy keeps it out (see its guide).',
+    ),
   claim: text(200).describe('Name of the claim. A list is separated by |; objects are left out.'),
 })
 

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { openLog } from '#/lib/log.ts'
 import { authorize, claimsOf, clientManifest, cookiesOf, exchange } from '../../test/support/code_flow.ts'
 import { startIssuer, type TestIssuer } from '../../test/support/issuer.ts'
+import { loadKeyring } from './keyring.ts'
+import { rotationSettingsOf } from './rotation_settings.ts'
 
 const bye = 'https://client.example/bye'
+const backchannelLogout = 'http://schemas.openid.net/event/backchannel-logout'
 /** Its ID tokens name the session. */
 const naming = `  backchannelLogoutUri: http://127.0.0.1:9/logout\n  backchannelLogoutSessionRequired: true\n  postLogoutRedirectUris: [${bye}]\n`
 
@@ -38,6 +42,21 @@ describe('signing out by a client', () => {
   const someone = () => test.signIn(`person${++count}`)
   const tokensFor = async (client: Client, cookie: string) => (await exchange(test, client, await authorize(test, client, cookie))).body
   const hintFor = async (client: Client, cookie: string): Promise<string> => String((await tokensFor(client, cookie)).id_token)
+  /** As one that ends in the log of another program. */
+  const logoutTokenFor = async (client: Client, cookie: string): Promise<string> => {
+    const { sub, sid } = claimsOf(await hintFor(client, cookie))
+    const { db, snapshot, rootSecret, issuer } = test
+    const authServer = snapshot.findAuthServer('default', 'default') ?? assert.fail('no AuthServer')
+    const deps = { db, rootSecret, log: openLog('silent') }
+    const { signers } = await loadKeyring(deps, { issuer, settings: rotationSettingsOf(authServer) }, new Date())
+    const signer = signers.get('ES256') ?? assert.fail('no key')
+    const iat = Math.floor(Date.now() / 1_000)
+    const claims = { iss: issuer, aud: client.client_id, sub, sid, iat, exp: iat + 120, events: { [backchannelLogout]: {} } }
+    const signed = [{ alg: 'ES256', kid: signer.kid, typ: 'logout+jwt' }, claims]
+      .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
+      .join('.')
+    return `${signed}.${signer.sign(signed).toString('base64url')}`
+  }
   const ask = (cookie: string, parameters: Record<string, string>, init: RequestInit = {}): Promise<Response> =>
     fetch(`${test.issuer}/oauth2/end-session?${new URLSearchParams(parameters)}`, {
       redirect: 'manual',
@@ -158,6 +177,22 @@ describe('signing out by a client', () => {
       async (cookie) => ({ id_token_hint: await hintFor(app, cookie) }),
       { headers: { 'sec-purpose': 'prefetch;prerender' } },
     ],
+    [
+      'one that looks ahead and says so as of old',
+      async (cookie) => ({ id_token_hint: await hintFor(app, cookie) }),
+      { headers: { purpose: 'prefetch' } },
+    ],
+    [
+      'a picture of some page',
+      async (cookie) => ({ id_token_hint: await hintFor(app, cookie) }),
+      { headers: { 'sec-fetch-site': 'same-site', 'sec-fetch-mode': 'no-cors', 'sec-fetch-dest': 'image' } },
+    ],
+    [
+      'a frame in some page',
+      async (cookie) => ({ id_token_hint: await hintFor(app, cookie) }),
+      { headers: { 'sec-fetch-site': 'same-site', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'iframe' } },
+    ],
+    ['a logout token, which others have as well', async (cookie) => ({ id_token_hint: await logoutTokenFor(app, cookie) })],
   ]
   for (const [title, parameters, init] of asked)
     it(`is asked about, with ${title}`, async () => {

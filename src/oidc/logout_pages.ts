@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import { errors } from 'oidc-provider'
 import { sessionCookieAttributes } from '#/identity/session_cookie.ts'
@@ -32,8 +33,7 @@ const isOfThisSession = async ({ method, oidc, req }: KoaContextWithOIDC): Promi
   const { session, client, provider } = oidc
   const hint = oidc.entities.IdTokenHint as { header: { typ?: unknown }; payload: { sid?: unknown; sub?: unknown } } | undefined
   if (!hint || !client || !session?.accountId) return false
-  // A browser that fetches ahead has nobody's word for it.
-  if (method === 'HEAD' || req.headers['sec-purpose'] !== undefined) return false
+  if (method === 'HEAD' || !isVisit(req.headers)) return false
   // Tokens of other types name a session too, and are in other hands.
   const { typ } = hint.header
   if (typ !== undefined && typ !== 'JWT') return false
@@ -43,6 +43,10 @@ const isOfThisSession = async ({ method, oidc, req }: KoaContextWithOIDC): Promi
   if (typeof sid !== 'string' || sid === '' || sid !== own) return false
   return sub === (await subjectOf(provider, session.accountId, client))
 }
+
+/** A person goes there, as far as browsers say; not a picture of some page, a frame, a script, or a browser that fetches ahead. */
+const isVisit = (headers: IncomingHttpHeaders): boolean =>
+  headers['sec-purpose'] === undefined && headers.purpose === undefined && (headers['sec-fetch-dest'] ?? 'document') === 'document'
 
 /** As the page's button does. What else hangs on a session ends with its row. */
 const endAtOnce = async ({ authServer }: { authServer: ResolvedAuthServer }, context: KoaContextWithOIDC): Promise<void> => {

@@ -55,7 +55,7 @@ export const decide = (deps: DecisionDeps, question: Question): Decision | Promi
   const { application, cookies, now } = question
   if (application.problem !== undefined) return { kind: 'refused', reason: 'the application is closed: its settings are wrong' }
   const session = deps.sessions.read(cookies, application, now)
-  const isLive = session && hasAskedFor(session, application) && !deps.core.hasEnded(session.issuer, session.sid, session.signedInAt)
+  const isLive = session && hasAskedFor(session, application, now) && !deps.core.hasEnded(session.issuer, session.sid, session.signedInAt)
   const live = isLive ? session : undefined
   const person = live && deps.people.current(live, now)
   if (person instanceof Promise) return person.then((found) => judge(deps, question, live, found))

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { GuardedApplication } from './core.ts'
 import { openGuard } from './guard.ts'
 
-const at = (key: string, host: string, path: string) => ({ key, host, path, mode: 'proxy' }) as GuardedApplication
+const at = (key: string, host: string, path: string) => ({ key, host, path, mode: 'proxy', headers: {} }) as unknown as GuardedApplication
 const guard = openGuard([
   at('root', 'a.example', ''),
   at('admin', 'a.example', '/admin'),
@@ -54,4 +54,22 @@ test('the outermost of a host answers for it', () => {
   assert.equal(guard.onHost('a.example')?.key, 'root')
   assert.equal(guard.onHost('c.example')?.key, 'single')
   assert.equal(guard.onHost('d.example'), undefined)
+})
+
+test('knows the names that any application states', () => {
+  const stating = (key: string, mode: string, header: string) =>
+    ({
+      key,
+      host: `${key}.example`,
+      path: '',
+      mode,
+      client: { clientId: key },
+      headers: { claims: [{ header, claim: 'c' }] },
+    }) as unknown as GuardedApplication
+  const { headers, stated } = openGuard([
+    stating('a', 'forward_single', 'X-Role'),
+    stating('b', 'proxy', 'X_Badge'),
+    at('c', 'c.example', ''),
+  ])
+  assert.deepEqual([headers, [...stated]], [['X-Role'], ['x-role', 'x-badge']])
 })

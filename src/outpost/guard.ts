@@ -2,7 +2,7 @@
 import { isDecodable } from './address.ts'
 import type { GuardedApplication } from './core.ts'
 import { goesUp, isUnambiguous, readingsOf, resolvedOf } from './readings.ts'
-import { statedForProxies } from './told_claims.ts'
+import { namesOfAll, statedForProxies } from './told_claims.ts'
 
 export interface Guard {
   /**
@@ -14,6 +14,8 @@ export interface Guard {
   onHost(host: string): GuardedApplication | undefined
   /** Names of headers that an answer to a proxy has, whichever application it asks about. */
   headers: readonly string[]
+  /** Names, as they are read, that nobody outside says to any of the applications. */
+  stated: ReadonlySet<string>
 }
 
 export const openGuard = (applications: readonly GuardedApplication[]): Guard => {
@@ -40,6 +42,7 @@ export const openGuard = (applications: readonly GuardedApplication[]): Guard =>
     },
     onHost: (host) => byHost.get(host)?.at(-1)?.application,
     headers: statedForProxies(applications),
+    stated: namesOfAll(applications),
   }
 }
 

@@ -169,6 +169,8 @@ export const openOutpost = ({ core, log, clock, pages, version }: OutpostDeps): 
     },
 
     sign_out: async (exchange, query) => {
+      // A picture in what people write would sign out whoever reads it.
+      if (isPartOfPage(exchange)) return refuse(exchange, 403, 'signing out wants a visit to this address')
       const applications = core.applications().filter(({ host }) => host === exchange.host)
       const { cookie } = exchange.request.headers
       const now = clock().getTime()
@@ -230,6 +232,7 @@ export const openOutpost = ({ core, log, clock, pages, version }: OutpostDeps): 
       address,
       caller,
       identity,
+      stated: guard.stated,
       // A token that was meant for us is not the application's to see.
       authorization:
         (signedIn && upstreamBasic(application, signedIn.person)) ?? (isOwnToken(request.headers.authorization) ? '' : undefined),
@@ -310,8 +313,13 @@ const hintName = (application: Pick<GuardedApplication, 'cookieKey' | 'origin'>)
 const hint = (application: GuardedApplication, idToken: string): string =>
   `${hintName(application)}=${idToken.length < 3_800 ? idToken : ''}; Path=${outpostPath}/sign_out; ${idToken === '' ? 'Max-Age=0; ' : ''}HttpOnly; SameSite=Lax${application.origin.startsWith('https:') ? '; Secure' : ''}`
 
-/** By a page of another site, as far as browsers say. */
-const isLedHere = ({ request }: Exchange): boolean => request.headers['sec-fetch-site'] === 'cross-site'
+/** By a page of another site, or by no visit at all, as far as browsers say. */
+const isLedHere = ({ request: { headers } }: Exchange): boolean =>
+  headers['sec-fetch-site'] === 'cross-site' || (headers['sec-fetch-dest'] ?? 'document') !== 'document'
+
+/** As a picture, a frame or a style sheet of a page. */
+const isPartOfPage = ({ request: { headers } }: Exchange): boolean =>
+  !['document', 'empty'].includes(String(headers['sec-fetch-dest'] ?? 'document'))
 
 /** `rd` comes encoded, or as a proxy's configuration pastes it: then all that follows is part of it. ingress-nginx encodes all but scheme and host. */
 const destinationIn = (query: string): string | undefined => {

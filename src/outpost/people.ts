@@ -47,9 +47,11 @@ export const openPeople = ({ core, log }: { core: Core; log: Log }) => {
     return asked
   }
 
-  const latest = ({ person, signedInAt }: Session): Known => {
+  const latest = ({ person, signedInAt, isWithoutAttributes }: Session): Known => {
     const seen = known.get(person.id)
-    return seen && seen.at >= signedInAt ? seen : { person, at: signedInAt }
+    if (seen && seen.at >= signedInAt) return seen
+    // Rules read attributes, so without them nothing is known.
+    return isWithoutAttributes ? { person: undefined, at: Number.NEGATIVE_INFINITY } : { person, at: signedInAt }
   }
 
   return {

@@ -37,6 +37,7 @@ before(async () => {
       address: { host: 'app.example.com', path: asked.url ?? '', query: '' },
       caller: { network: '127.0.0.1', requestId: 'r', host: 'app.example.com', isTrusted: false },
       identity: {},
+      stated: new Set(),
       authorization: undefined,
       staying: () => () => {},
     })

@@ -20,6 +20,7 @@ export interface Passing {
   address: Address
   caller: GuardedCaller
   identity: Record<string, string>
+  stated: ReadonlySet<string>
   authorization: string | undefined
   /** Called with how to end what goes on, and how to forget it. */
   staying: (end: () => void) => () => void
@@ -175,13 +176,13 @@ export const openProxy = ({ log }: { log: Log }) => {
 /** Asked twice they do what they do once (RFC 9110 section 9.2.2), and have no body that is gone by then. */
 const repeatable = new Set(['GET', 'HEAD', 'OPTIONS'])
 
-const upstreamRequest = (request: IncomingMessage, { application, address, caller, identity, authorization }: Passing) => {
+const upstreamRequest = (request: IncomingMessage, { application, address, caller, identity, stated, authorization }: Passing) => {
   const url = new URL(application.upstreamUrl ?? '')
   const base = url.pathname.replace(/\/$/, '')
   const path = `${base}${address.path.slice(application.path.length)}` || '/'
   const host = application.upstream.hostHeader === 'upstream' ? url.host : new URL(application.origin).host
   const { network, requestId } = caller
-  const headers = requestHeaders(request, application, host, { network, requestId, identity, authorization })
+  const headers = requestHeaders(request, application, host, { network, requestId, identity, stated, authorization })
   return {
     protocol: url.protocol,
     host: url.hostname.replace(/^\[|\]$/g, ''),

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import type { GuardedApplication, Person } from './core.ts'
 import { clearSession, cookieName, cookiesNamed, openSessions, type Session, seal, unseal, writeSession } from './session.ts'
@@ -84,13 +85,40 @@ test('attributes are left out before groups are, and what could not be read agai
   const groups = ['a', 'b']
   const kept = openSessions().read(header(writeSession({ ...session, person: { ...person, groups, attributes } }, scope)), scope, now)
   assert.deepEqual(kept?.person.groups, groups)
-  assert.deepEqual(kept?.person.attributes, {})
+  assert.deepEqual([kept?.person.attributes, kept?.isWithoutAttributes], [{}, true])
   assert.throws(() => writeSession({ ...session, person: { ...person, groups: [noise(5_000)] } }, scope), /more groups than cookies/)
   // Packed it would fit, unpacked it is too large to be opened.
   assert.throws(() => writeSession({ ...session, person: { ...person, groups: ['x'.repeat(200_000)] } }, scope), /more groups than cookies/)
 })
 
-test('claims are left out before groups are, those of other applications first, and that they were asked for is kept', () => {
+test('what other applications are told goes along as far as all of it stays small, the latest first', () => {
+  /** Nothing of it can be packed. */
+  const told = (at: number, bytes: number) => ({ at, claims: { note: randomBytes(bytes).toString('base64') } })
+  const attributes = { department: 'Sales' }
+  const write = (claims: Session['claims']) => {
+    const lines = writeSession({ ...session, person: { ...person, attributes }, ...(claims && { claims }) }, scope, () =>
+      assert.fail('others are asked for again'),
+    )
+    const cookies = header(lines)
+    return { cookies, read: openSessions().read(cookies, scope, now) }
+  }
+  const small = { own: told(now, 100), other: told(now - 1, 100) }
+  assert.deepEqual(write(small).read?.claims, small)
+  const { cookies, read } = write({
+    older: told(now - 3, 1_000),
+    own: told(now, 1_000),
+    oldest: told(now - 4, 1_000),
+    latest: told(now - 1, 1_000),
+    late: told(now - 2, 1_000),
+  })
+  assert.deepEqual(Object.keys(read?.claims ?? {}), ['own', 'latest', 'late'])
+  assert.ok(cookies.length < 6_000)
+  const own = told(now, 100)
+  const none = write({ own, other: told(now - 1, 5_000) }).read
+  assert.deepEqual([none?.claims, none?.person.attributes], [{ own }, attributes])
+})
+
+test('what the application is told is left out before groups are, and that it was asked for is kept', () => {
   const told = (at: number, length: number) => ({ at, claims: { note: noise(length) } })
   const write = (claims: Session['claims'], groups: string[] = []) => {
     let isLeftOut = false
@@ -99,10 +127,6 @@ test('claims are left out before groups are, those of other applications first, 
     })
     return { isLeftOut, read: openSessions().read(header(lines), scope, now) }
   }
-  const small = { own: told(now, 100), other: told(now - 1, 100) }
-  assert.deepEqual([write(small).isLeftOut, write(small).read?.claims], [false, small])
-  const others = write({ own: told(now, 100), other: told(now - 1, 5_000) })
-  assert.deepEqual([others.isLeftOut, others.read?.claims], [true, { own: told(now, 100) }])
   const own = write({ own: told(now, 5_000), other: told(now - 1, 100) }, [noise(2_000)])
   assert.deepEqual([own.isLeftOut, own.read?.claims], [true, { own: { at: now, claims: {} } }])
   assert.equal(own.read?.person.groups.length, 1)

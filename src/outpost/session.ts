@@ -22,6 +22,8 @@ export interface Session {
   expiresAt: number
   /** What applications are told beyond who it is, by what they want. Absent: of a sign-in that asked for none. */
   claims?: Record<string, ToldClaims>
+  /** Cookies had no room for them. */
+  isWithoutAttributes?: true
 }
 
 /** A client, and the second factors that its policies want. */
@@ -37,6 +39,8 @@ export const endingsKeptMs = sessionMs + clocksDifferMs
 
 const chunk = 3_600
 const mostChunks = 6
+/** Of cookies that carry what several applications are told: they go to each of them, and many servers take 8 kB of headers. */
+const comfortable = 5_400
 /** Unpacked. */
 const largest = 96 * 1_024
 const nonceBytes = 12
@@ -97,11 +101,12 @@ const attributes = ({ cookieDomain, origin }: Scope): string =>
 const pathOf = ({ mode, path }: Scope): string => (mode === 'forward_domain' ? '/' : path || '/')
 
 /**
- * Set-Cookie values. Where all of it would be too long for a browser, attributes are left out, then claims for other applications, then those for this
- * one, of which `leftOut` is told; groups are not: rules hang on them.
+ * Set-Cookie values. What applications that share the sign-in were told goes along as far as it stays comfortable. Where the rest is too long for a
+ * browser, attributes are left out, which core is then asked for, and after them what this application is told, of which `leftOut` is told; groups are
+ * not: rules hang on them.
  */
 export const writeSession = (session: Session, scope: Scope, leftOut: () => void = () => {}): string[] => {
-  const sealed = sealedToFit(session, scope.cookieKey) ?? sealedWithLess(session, scope.cookieKey, leftOut)
+  const sealed = sealedWithOthers(session, scope.cookieKey) ?? sealedAlone(session, scope.cookieKey, leftOut)
   if (sealed === undefined) throw new Error('the person has more groups than cookies can carry')
   const name = cookieName(scope)
   const parts = Array.from({ length: Math.ceil(sealed.length / chunk) }, (_, index) => sealed.slice(index * chunk, (index + 1) * chunk))
@@ -112,23 +117,38 @@ export const writeSession = (session: Session, scope: Scope, leftOut: () => void
 }
 
 /** Undefined for what would be too long, or could not be read again: whoever is sent such a cookie is sent to sign in for ever. */
-const sealedToFit = (session: Session, cookieKey: string): string | undefined => {
+const sealedToFit = (session: Session, cookieKey: string, room = chunk * mostChunks): string | undefined => {
   if (Buffer.byteLength(JSON.stringify(session)) > largest) return undefined
   const sealed = seal(session, cookieKey, 'session')
-  return sealed.length > chunk * mostChunks ? undefined : sealed
+  return sealed.length > room ? undefined : sealed
 }
 
-const sealedWithLess = (session: Session, cookieKey: string, leftOut: () => void): string | undefined => {
-  const bare: Session = { ...session, person: { ...session.person, attributes: {} } }
-  const sealed = sealedToFit(bare, cookieKey)
-  if (sealed !== undefined || bare.claims === undefined) return sealed
+/** Those left out are asked for again when the person comes to their application. Undefined where there are none, or no room for any. */
+const sealedWithOthers = (session: Session, cookieKey: string): string | undefined => {
+  const [own, others] = ownAndOthers(session)
+  for (let count = others.length; count > 0; count >>= 1) {
+    const claims = Object.fromEntries([...own, ...others.slice(0, count)])
+    const sealed = sealedToFit({ ...session, claims }, cookieKey, comfortable)
+    if (sealed !== undefined) return sealed
+  }
+  return undefined
+}
+
+const sealedAlone = (session: Session, cookieKey: string, leftOut: () => void): string | undefined => {
+  const [own] = ownAndOthers(session)
+  const alone: Session = own.length ? { ...session, claims: Object.fromEntries(own) } : session
+  const bare: Session = { ...alone, person: { ...session.person, attributes: {} }, isWithoutAttributes: true }
+  const sealed = sealedToFit(alone, cookieKey) ?? sealedToFit(bare, cookieKey)
+  if (sealed !== undefined || !own.length) return sealed
   leftOut()
-  const own = Object.entries(bare.claims).filter(([, { at }]) => at === session.signedInAt)
-  return (
-    sealedToFit({ ...bare, claims: Object.fromEntries(own) }, cookieKey) ??
-    // That they were asked for is kept, or the person would be sent to sign in for ever.
-    sealedToFit({ ...bare, claims: Object.fromEntries(own.map(([key, { at }]) => [key, { at, claims: {} }])) }, cookieKey)
-  )
+  // That they were asked for is kept, or the person would be sent to sign in for ever.
+  return sealedToFit({ ...bare, claims: Object.fromEntries(own.map(([key, { at }]) => [key, { at, claims: {} }])) }, cookieKey)
+}
+
+/** What the application of this sign-in is told, and what others are, the latest first. */
+const ownAndOthers = ({ claims = {}, signedInAt }: Session): [own: [string, ToldClaims][], others: [string, ToldClaims][]] => {
+  const all = Object.entries(claims).toSorted(([, a], [, b]) => b.at - a.at)
+  return [all.filter(([, { at }]) => at === signedInAt), all.filter(([, { at }]) => at !== signedInAt)]
 }
 
 const nameOf = (name: string, index: number): string => (index === 0 ? name : `${name}.${index}`)

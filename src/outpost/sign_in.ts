@@ -13,7 +13,7 @@ import type { Core, GuardedApplication } from './core.ts'
 import type { Guard } from './guard.ts'
 import { isBelow } from './guard.ts'
 import { cookiesNamed, demandsOf, type Session, seal, sessionMs, unseal } from './session.ts'
-import { claimsOf, wantedClaims } from './told_claims.ts'
+import { claimsOf, wantedClaims, wantedKey } from './told_claims.ts'
 
 interface Try {
   application: string
@@ -25,6 +25,8 @@ interface Try {
   /** Where the person wanted to go. */
   rd: string
   expiresAt: number
+  /** What the AuthServer was asked for. */
+  wanted: string | undefined
 }
 
 const tryMs = 15 * 60_000
@@ -145,7 +147,16 @@ export const openSignIn = ({ core }: { core: Core }) => {
       }
       const url = application.pushed ? await buildAuthorizationUrlWithPAR(client, parameters) : buildAuthorizationUrl(client, parameters)
       const binding = randomToken()
-      const kept: Try = { application: application.key, state, nonce, verifier, boundTo: digest(binding), rd, expiresAt: now + tryMs }
+      const kept: Try = {
+        application: application.key,
+        state,
+        nonce,
+        verifier,
+        boundTo: digest(binding),
+        rd,
+        expiresAt: now + tryMs,
+        wanted: wantedKey(application),
+      }
       const home = safeHome(application)
       const sealedFor = (destination: string) => seal({ ...kept, rd: destination }, application.cookieKey, 'try')
       const sealed = sealedFor(rd)
@@ -201,7 +212,8 @@ export const openSignIn = ({ core }: { core: Core }) => {
       if (!claims || typeof claims.sid !== 'string' || !tokens.id_token) throw new Error('the ID token does not name a session')
       const person = await core.findPerson(claims.sub)
       if (!person?.active) return undefined
-      const told = claimsOf(claims, application, now)
+      // What the application wants may have changed meanwhile: then it is asked for anew.
+      const told = found.wanted === wantedKey(application) ? claimsOf(claims, application, now) : { claims: {}, tooLarge: [] }
       const session: Session = {
         sid: claims.sid,
         issuer: application.issuer.url,

@@ -57,11 +57,11 @@ test('nobody, a program, and a sign-in of before are told of by empty headers', 
   const { person } = session()
   for (const signedIn of [undefined, { session: session(), person }, { session: session({ claims: {} }), person }])
     assert.equal(identityHeaders(wiki, signedIn)['X-A'], '')
-  assert.equal(hasAskedFor(session(), wiki), false)
-  assert.equal(hasAskedFor(session(), stating('wiki')), true)
+  assert.equal(hasAskedFor(session(), wiki, now), false)
+  assert.equal(hasAskedFor(session(), stating('wiki'), now), true)
   // As a server of before states it.
   const { claims: _, ...headers } = wiki.headers
-  assert.equal(hasAskedFor(session(), { ...wiki, headers }), true)
+  assert.equal(hasAskedFor(session(), { ...wiki, headers }, now), true)
   assert.equal(Object.hasOwn(identityHeaders({ ...wiki, headers }, { session: session(), person }), 'X-A'), false)
 })
 
@@ -70,8 +70,10 @@ test('an application is told what its own client was given, of the claims that i
   const signedIn = session(claimsOf({ a: 1, b: 2 }, wiki, now))
   assert.deepEqual(toldClaims(signedIn, wiki), { a: 1 })
   assert.deepEqual(toldClaims(signedIn, stating('wiki', ['X-Other', 'a'])), { a: 1 })
+  // As long as a sign-in holds.
+  assert.deepEqual([hasAskedFor(signedIn, wiki, now + sessionMs - 1), hasAskedFor(signedIn, wiki, now + sessionMs)], [true, false])
   for (const other of [stating('blog', ['X-A', 'a']), stating('wiki', ['X-A', 'b']), stating('wiki', ['X-A', 'a'], ['X-B', 'b'])]) {
-    assert.equal(hasAskedFor(signedIn, other), false)
+    assert.equal(hasAskedFor(signedIn, other, now), false)
     assert.deepEqual(toldClaims(signedIn, other), {})
   }
 })
@@ -80,9 +82,9 @@ test('entitlements are those of its own client, and nothing but text', () => {
   const [wiki, blog] = ['wiki', 'blog'].map((clientId) => ({ ...stating(clientId), entitlements: true })) as [Stating, Stating]
   const signedIn = session(claimsOf({ entitlements: ['read', 7, { x: 1 }, 'write'] }, wiki, now))
   assert.deepEqual(entitlementsOf(signedIn, wiki), ['read', 'write'])
-  assert.deepEqual([hasAskedFor(signedIn, blog), entitlementsOf(signedIn, blog)], [false, []])
+  assert.deepEqual([hasAskedFor(signedIn, blog, now), entitlementsOf(signedIn, blog)], [false, []])
   // Of which nobody makes any, as a server of before says too.
-  assert.deepEqual([hasAskedFor(signedIn, stating('desk')), entitlementsOf(signedIn, stating('desk'))], [true, []])
+  assert.deepEqual([hasAskedFor(signedIn, stating('desk'), now), entitlementsOf(signedIn, stating('desk'))], [true, []])
   assert.deepEqual(entitlementsOf(session(claimsOf({ entitlements: 'read' }, wiki, now)), wiki), [])
 })
 
@@ -121,9 +123,9 @@ test('what other applications were told stays beside it, of the same person and 
     { ...earlier, person: { ...earlier.person, id: 'v' } },
     { ...earlier, issuer: 'https://other.example' },
   ])
-    assert.equal(hasAskedFor(withEarlier(of(blog, 'of blog'), none), wiki), false)
+    assert.equal(hasAskedFor(withEarlier(of(blog, 'of blog'), none), wiki, now), false)
   let many = of(wiki, 'first')
   for (let index = 1; index <= 100; index++) many = withEarlier(of(stating(`c${index}`, ['X-A', 'a']), 'x', now + index), many)
   assert.equal(Object.keys(many.claims ?? {}).length, 50)
-  assert.ok(hasAskedFor(many, stating('c100', ['X-A', 'a'])) && !hasAskedFor(many, wiki))
+  assert.ok(hasAskedFor(many, stating('c100', ['X-A', 'a']), now) && !hasAskedFor(many, wiki, now))
 })

@@ -56,6 +56,10 @@ const statedOf = (application: Stating): Stated | undefined => {
 /** Names of headers that only the outpost may say to the application, as they are read. */
 export const statedNames = (application: Stating): ReadonlySet<string> => statedOf(application)?.names ?? nothing
 
+/** Of all applications: two of them may be one program, and a name that is sent to one is then believed by the other. */
+export const namesOfAll = (applications: readonly Stating[]): ReadonlySet<string> =>
+  new Set(applications.flatMap((application) => [...statedNames(application)]))
+
 /** In the answer to a proxy, of those that the applications of an outpost state. */
 const mostOfOthers = 100
 
@@ -71,6 +75,9 @@ export const statedForProxies = (applications: readonly Pick<GuardedApplication,
   return [...names.values()]
 }
 
+/** Stands for what a sign-in asks the AuthServer for; undefined when that is nothing. */
+export const wantedKey = (application: Stating): string | undefined => statedOf(application)?.key
+
 /** Names of claims to ask the AuthServer for. */
 export const wantedClaims = (application: Stating): readonly string[] => statedOf(application)?.claims ?? []
 
@@ -85,10 +92,12 @@ export const entitlementsOf = (session: Session, application: Stating): readonly
   return typeof found === 'object' ? found.filter((item) => typeof item === 'string') : []
 }
 
-/** Whether a sign-in has been asked for what the application is to be told. */
-export const hasAskedFor = (session: Session, application: Stating): boolean => {
+/** Whether what the application is to be told was asked for, and no longer ago than a sign-in holds. */
+export const hasAskedFor = (session: Session, application: Stating, now: number): boolean => {
   const stated = statedOf(application)
-  return !stated || session.claims?.[stated.key] !== undefined
+  if (!stated) return true
+  const told = session.claims?.[stated.key]
+  return told !== undefined && now - told.at < sessionMs
 }
 
 const isScalar = (value: unknown): value is Scalar =>

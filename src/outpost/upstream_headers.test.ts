@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import { test } from 'node:test'
 import type { GuardedApplication } from './core.ts'
 import { cookieName } from './session.ts'
+import { namesOfAll } from './told_claims.ts'
 import { requestHeaders, responseHeaders } from './upstream_headers.ts'
 
 const application = {
@@ -11,6 +12,11 @@ const application = {
   client: { name: 'Wiki', clientId: 'wiki', labels: {} },
   headers: { remoteUser: false, jwt: false, claims: [{ header: 'X-Cost-Center', claim: 'cost' }] },
 } as unknown as GuardedApplication
+/** Perhaps the same program, at another address. */
+const other = {
+  client: { name: 'Desk', clientId: 'desk', labels: {} },
+  headers: { remoteUser: false, jwt: false, claims: [{ header: 'X-Desk-Role', claim: 'role' }] },
+}
 const message = (raw: string[]) => {
   const headers: Record<string, string> = {}
   for (let index = 0; index < raw.length; index += 2) {
@@ -27,6 +33,7 @@ const sent = (raw: string[], authorization?: string) =>
       network: '198.51.100.7',
       requestId: 'r',
       identity: { 'X-Signet-Username': 'anna', 'X-Signet-Email': '' },
+      stated: namesOfAll([application, other]),
       authorization,
     }),
   )
@@ -60,6 +67,7 @@ test('of a request that claims everything nothing is left but what is true', () 
       'Expect',
       'a',
     ],
+    ...['X-Desk-Role', 'a', 'x.desk_role', 'a'],
     ...['X-Cost-Center', 'a', 'x_cost_center', 'a', 'X.Cost-Center', 'a', 'X~COST!CENTER', 'a'],
     ...['Keep-Alive', 'a', 'Proxy-Connection', 'a', 'Proxy-Authorization', 'a', 'Connection', 'a'],
   ]

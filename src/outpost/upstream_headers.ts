@@ -3,7 +3,6 @@ import type { IncomingMessage } from 'node:http'
 import { asRead, hopByHop, saidByProxies } from '#/kinds/header_name.ts'
 import type { GuardedApplication } from './core.ts'
 import { isIdentityHeader } from './identity_headers.ts'
-import { statedNames } from './told_claims.ts'
 
 const named = (connection: string | undefined): Set<string> =>
   new Set(
@@ -26,6 +25,8 @@ export interface Told {
   network: string
   requestId: string
   identity: Record<string, string>
+  /** Names, as they are read, that only an outpost says. */
+  stated: ReadonlySet<string>
   /** In place of what the browser sent; '' for none. */
   authorization: string | undefined
 }
@@ -34,12 +35,11 @@ export interface Told {
 export const requestHeaders = (request: IncomingMessage, application: GuardedApplication, host: string, told: Told): string[] => {
   const { rawHeaders, headers } = request
   const dropped = named(headers.connection)
-  const stated = statedNames(application)
   const passed: string[] = ['Host', host]
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] as string
     const lower = name.toLowerCase()
-    if (framing.has(lower) || hopByHop.has(lower) || dropped.has(lower) || isFromOutside(lower, stated)) continue
+    if (framing.has(lower) || hopByHop.has(lower) || dropped.has(lower) || isFromOutside(lower, told.stated)) continue
     if (lower === 'authorization' && told.authorization !== undefined) continue
     if (lower === 'cookie') {
       const left = withoutOurs(rawHeaders[index + 1] as string)

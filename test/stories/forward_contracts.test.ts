@@ -122,10 +122,11 @@ const ingressNginx: Proxy = async (port, { method, host, path, headers }) => {
   return { kind: 'passed', headers: passed }
 }
 
-const proxies: Record<string, { proxy: Proxy; tellsScripts: boolean; showsPages: boolean }> = {
-  traefik: { proxy: traefik, tellsScripts: true, showsPages: true },
-  envoy: { proxy: envoy, tellsScripts: true, showsPages: true },
-  'ingress-nginx': { proxy: ingressNginx, tellsScripts: false, showsPages: false },
+const proxies: Record<string, { proxy: Proxy; tellsScripts: boolean; showsPages: boolean; readsAlike: string[] }> = {
+  traefik: { proxy: traefik, tellsScripts: true, showsPages: true, readsAlike: ['_', '.', '~'] },
+  // The others its guide warns of.
+  envoy: { proxy: envoy, tellsScripts: true, showsPages: true, readsAlike: ['_'] },
+  'ingress-nginx': { proxy: ingressNginx, tellsScripts: false, showsPages: false, readsAlike: ['_', '.', '~'] },
 }
 
 const told = [
@@ -178,7 +179,7 @@ spec:
   })
   after(() => signet?.stop())
 
-  for (const [name, { proxy, tellsScripts, showsPages }] of Object.entries(proxies))
+  for (const [name, { proxy, tellsScripts, showsPages, readsAlike }] of Object.entries(proxies))
     describe(name, () => {
       const send = (guest: Guest, host: string, path: string, headers: Record<string, string> = page, method = 'GET') => {
         const cookie = guest.cookies(host, path)
@@ -213,7 +214,9 @@ spec:
         const guest = openGuest(signet.port)
         await enter(guest, at('wiki'), '/', 'anna')
         await enter(guest, at('one.apps'), '/', 'anna')
-        const names = [...told, ...told.map((text) => text.toLowerCase()), ...told.map((text) => text.replaceAll('-', '_'))]
+        const names = ['-', ...readsAlike].flatMap((sign) =>
+          told.flatMap((text) => [text, text.toLowerCase()]).map((text) => text.replaceAll('-', sign)),
+        )
         for (const [who, host, path] of [
           [guest, at('wiki'), '/page'],
           [guest, at('one.apps'), '/page'],

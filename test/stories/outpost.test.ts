@@ -196,6 +196,11 @@ ${more.replace(/^/gm, '  ')}
     assert.equal(led.left, undefined)
     // The session at the AuthServer goes on.
     await enter({})
+    for (const dest of ['image', 'iframe', 'style']) {
+      const headers = { 'sec-fetch-site': 'same-origin', 'sec-fetch-dest': dest }
+      const part = await guest.open(at('plain'), '/outpost.signet/sign_out', { headers })
+      assert.deepEqual([part.status, part.headers['set-cookie']], [403, undefined], dest)
+    }
     const left = await leave('same-origin')
     assert.equal(left.left?.href, `http://${at('plain')}/outpost.signet/sign_out?state=signed_out`)
     const shown = await guest.open(at('plain'), '/outpost.signet/sign_out?state=signed_out')
