@@ -135,6 +135,7 @@ describe('POST /api/v1/flows/{name}/try', () => {
       )
     }
     assert.equal((await answered('recovery', { user: 'ben' })).end.reason, 'no_confirmed_address')
+    assert.equal((await answered('authenticator_email', { user: 'ben' })).end.kind, 'passed', 'its code confirms the address')
     assert.deepEqual((await answered('recovery', { user: 'ann' })).stages[1]?.asks, ['link'])
   })
 

@@ -9,7 +9,7 @@ import type { FactorType } from '#/kinds/flow_stages.ts'
 import type { ChallengeMore } from './challenge.ts'
 import { changeBy } from './change_by.ts'
 import { factorDepsOf } from './factor_deps.ts'
-import { addFailure, codeCounters, findLockOut } from './failures.ts'
+import { addFailure, codeCounters, countMail, findLockOut } from './failures.ts'
 import { type Ask, type Field, type FieldMistake, type FlowDeps, lockedOut, type Stage, type StageInput, textIn } from './stage.ts'
 import { credentialIn } from './stages/identification.ts'
 
@@ -40,6 +40,10 @@ export const setUpStage = (setUp: SetUp): Stage => {
   })
   const wrong = (detail: string): FieldMistake => ({ field: setUp.fields[0]?.name ?? 'name', detail })
   const offer = async (deps: FlowDeps, input: StageInput, user: User): Promise<Shown> => {
+    // Whose mailbox that is nobody knows yet: what it gets is bounded, and tells nothing of the person.
+    const stranger =
+      setUp.type === 'email' && user.email !== null && !user.emailVerified ? { name: null, username: null, email: user.email } : undefined
+    if (stranger) await countMail(deps.db, { address: stranger.email, network: input.request.network }, input.now)
     const { mail, ...begun } = await factor.offer(depsOf(deps, input), user, input.now)
     if (!mail) return begun
     const { address, code, expiresAt } = mail
@@ -47,7 +51,14 @@ export const setUpStage = (setUp: SetUp): Stage => {
     const locale = user.locale ?? locales[0] ?? null
     await queueMail(
       deps.db,
-      { to: address, template: 'email_code', locale, user, product: authServer.displayName, variables: { code, expiresAt } },
+      {
+        to: address,
+        template: stranger ? 'email_confirmation' : 'email_code',
+        locale,
+        user: stranger ?? user,
+        product: authServer.displayName,
+        variables: { code, expiresAt },
+      },
       { ...deps, now: input.now },
     )
     return { ...begun, sentTo: address }
@@ -100,7 +111,7 @@ export const setUpStage = (setUp: SetUp): Stage => {
       const asked = ask({ kept: '', ...(setUp.type === 'webauthn' ? { passkey: {} } : {}) })
       if (user.serviceAccount) return { kind: 'stuck', ask: asked, reason: 'service_account' }
       if (setUp.type !== 'email') return { kind: 'asked', ask: asked, facts: {} }
-      if (!user.email || !user.emailVerified) return { kind: 'stuck', ask: asked, reason: 'no_confirmed_address' }
+      if (!user.email) return { kind: 'stuck', ask: asked, reason: 'no_confirmed_address' }
       return canSend(deps.settings) ? { kind: 'asked', ask: asked, facts: {} } : { kind: 'stuck', ask: asked, reason: 'no_mail_server' }
     },
   }

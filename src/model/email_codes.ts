@@ -27,13 +27,19 @@ export interface EmailCodeTry {
   email_code_id: string
   user_id: string
   code_hash: Buffer
+  /** The address was confirmed before. */
+  mustBeConfirmed: boolean
 }
 
 /**
  * One try: true for the one that consumed it. Wrong ones count, and none is left after the last; nothing holds once the address is not the
- * person's confirmed one any more.
+ * person's any more.
  */
-export const tryEmailCode = async (db: Db, { email_code_id, user_id, code_hash }: EmailCodeTry, now: Date): Promise<boolean> => {
+export const tryEmailCode = async (
+  db: Db,
+  { email_code_id, user_id, code_hash, mustBeConfirmed }: EmailCodeTry,
+  now: Date,
+): Promise<boolean> => {
   const tried = await db.maybeOne<{ consumed: boolean }>(sql`
     update email_codes c
        set attempts_left = c.attempts_left - 1,
@@ -46,7 +52,7 @@ export const tryEmailCode = async (db: Db, { email_code_id, user_id, code_hash }
        and c.expires_at > ${now}
        and u.user_id = c.user_id
        and u.email = c.address
-       and u.email_verified
+       and (u.email_verified or not ${mustBeConfirmed}::boolean)
     returning c.consumed_at is not null as consumed`)
   return tried?.consumed ?? false
 }

@@ -148,7 +148,7 @@ export const portalRoutes =
     })
     page('/account/factors', async (person, request, reply) => {
       const { factors } = await listShownFactors(deps, person)
-      const kinds = offeredFactors.filter((type) => type !== 'email' || (canSend(deps.settings) && person.session.user.emailVerified))
+      const kinds = offeredFactors.filter((type) => type !== 'email' || (canSend(deps.settings) && person.session.user.email !== null))
       return show(request, reply, person, { name: 'account_factors', variables: { factors, kinds } })
     })
     post('/account/factors', async ({ person, body, reply, now }) => {

@@ -24,12 +24,12 @@ describe('factors and self-service', () => {
     await mail.stop()
   })
 
-  const makeUser = async (username: string): Promise<string> => {
+  const makeUser = async (username: string, emailVerified = true): Promise<string> => {
     const made = await signet.api<{ id: string }>('POST', '/api/v1/users', {
       username,
       name: `${username} of the harbour`,
       email: `${username}@example.com`,
-      emailVerified: true,
+      emailVerified,
     })
     assert.equal(made.status, 201, made.text)
     assert.equal((await signet.api('POST', `/api/v1/users/${made.body.id}/password`, { password })).status < 300, true)
@@ -103,6 +103,35 @@ describe('factors and self-service', () => {
     assert.equal(new URL(signedIn.url).pathname, '/account')
     const twice = newVisitor(signet.issuer)
     assert.equal((await twice.submit(await enter(twice, 'rita'), { code: codes[0] ?? '' })).status, 400)
+  })
+
+  it('codes by mail are offered to whoever has an address, and setting them up confirms it', async () => {
+    const id = await makeUser('una', false)
+    const visitor = newVisitor(signet.issuer)
+    await enter(visitor, 'una')
+    const isConfirmed = async () => (await signet.api<{ emailVerified: boolean }>('GET', `/api/v1/users/${id}`)).body.emailVerified
+    assert.match((await visitor.open(`${signet.issuer}/account/factors`)).html, /href="\/flow\/authenticator_email"/)
+    const offered = await visitor.open(`${signet.issuer}/flow/authenticator_email`)
+    const { text } = await mail.next('una@example.com', /^\s*\d{6}\s*$/m)
+    assert.doesNotMatch(text, /una of the harbour/, 'whose mailbox it is nobody knows yet')
+    assert.equal((await visitor.submit(offered, { code: '12345' })).status, 400)
+    assert.equal(await isConfirmed(), false)
+    const done = await visitor.submit(offered, { code: /^\s*(\d{6})\s*$/m.exec(text)?.[1] ?? '' })
+    assert.equal(new URL(done.url).pathname, '/account/factors', done.text)
+    assert.equal(await isConfirmed(), true)
+    const other = newVisitor(signet.issuer)
+    assert.match((await enter(other, 'una')).text, /a code is on its way to u…@example\.com/)
+  })
+
+  it('so many mails go to an address that nobody has confirmed, and no more', async () => {
+    await makeUser('uma', false)
+    const statuses = new Set<number>()
+    for (let i = 0; i < 12; i++) {
+      const visitor = newVisitor(signet.issuer)
+      await enter(visitor, 'uma')
+      statuses.add((await visitor.open(`${signet.issuer}/flow/authenticator_email`)).status)
+    }
+    assert.deepEqual([...statuses], [200, 429])
   })
 
   it('an account is recovered by a mail, whose link is used by the post and not by opening it; a second factor is asked all the same', async () => {

@@ -5,7 +5,7 @@ import { purgeEmailCodes } from '#/model/email_codes.ts'
 import { by, openFactors, winnersOf20 } from '../../../test/support/factors.ts'
 import { listFactors } from '../authenticators.ts'
 import type { User } from '../user.ts'
-import { updateUser } from '../users.ts'
+import { findUser, updateUser } from '../users.ts'
 import { email } from './email.ts'
 
 let opened: Awaited<ReturnType<typeof openFactors>>
@@ -41,14 +41,46 @@ test('a code goes to the confirmed address, and proves when it comes back', asyn
   assert.equal((await email.verify(opened.deps, user, { kept, code }, now)).kind, 'refused')
 })
 
-test('an address that is not confirmed is none, and who asks for nobody is not told', async () => {
+test('an address that is not confirmed is none at a sign-in, and who asks for nobody is not told', async () => {
   const user = await opened.person({ emailVerified: false })
-  await assert.rejects(email.offer(opened.deps, user, now), { code: 'conflict' })
   for (const whom of [user, undefined]) {
     const asked = await email.ask(opened.deps, whom, now)
     assert.deepEqual(Object.keys(asked), ['kept'])
     assert.equal((await email.verify(opened.deps, whom, { kept: asked.kept, code: '123456' }, now)).kind, 'refused')
   }
+})
+
+test('the code that sets it up proves the address: it is confirmed with the factor, or neither', async () => {
+  const user = await opened.person({ emailVerified: false })
+  const { kept, mail } = await email.offer(opened.deps, user, now)
+  assert.equal(mail?.address, user.email)
+  const code = mail?.code ?? ''
+  assert.equal((await email.verify(opened.deps, user, { kept, code }, now)).kind, 'refused', 'it signs nobody in')
+  assert.equal((await email.confirm(opened.deps, user, { kept, code: wrong(code) }, by, now)).kind, 'refused')
+  assert.equal((await findUser(opened.db, user.id))?.emailVerified, false)
+  await assert.rejects(email.confirm(opened.deps, user, { kept, code, name: 'x'.repeat(101) }, by, now), { code: 'invalid' })
+  assert.equal((await findUser(opened.db, user.id))?.emailVerified, false)
+  assert.equal((await email.confirm(opened.deps, user, { kept, code }, by, now)).kind, 'added')
+  assert.equal((await findUser(opened.db, user.id))?.emailVerified, true)
+  const events = await opened.db.any<{ action: string; changes: unknown }>(sql`
+    select action, changes from events where target_name = ${user.username} and action in ('user.updated', 'factor.added') order by time, ctid`)
+  assert.deepEqual(events, [
+    { action: 'user.updated', changes: { '/emailVerified': { before: false, after: true } } },
+    { action: 'factor.added', changes: null },
+  ])
+})
+
+test('a code that went to another address proves none', async () => {
+  const user = await opened.person({ emailVerified: false })
+  const { kept, mail } = await email.offer(opened.deps, user, now)
+  await updateUser(opened.db, user.id, { email: `new-${user.email}` }, by, now)
+  assert.equal((await email.confirm(opened.deps, user, { kept, code: mail?.code }, by, now)).kind, 'refused')
+  assert.equal((await findUser(opened.db, user.id))?.emailVerified, false)
+})
+
+test('who has no address is offered none', async () => {
+  const user = await opened.person({ email: null, emailVerified: false })
+  await assert.rejects(email.offer(opened.deps, user, now), { code: 'conflict' })
 })
 
 test('a code has five tries', async () => {

@@ -1,5 +1,5 @@
 /**
- * Codes sent to a person's confirmed address: six digits for ten minutes, five tries, good once and only for what asked for it. Compared by
+ * Codes sent to a person's address, which the one that sets the factor up confirms: six digits for ten minutes, five tries, good once and only for what asked for it. Compared by
  * the database as HMAC: without the key nobody can choose codes by how far a comparison gets, so its time tells nothing.
  */
 import { createHmac, randomInt } from 'node:crypto'
@@ -13,6 +13,7 @@ import { lockUserRow } from '#/model/users.ts'
 import { addFactor } from '../authenticators.ts'
 import { type Begun, type Factor, type FactorDeps, nobody, refused } from '../factor.ts'
 import type { User } from '../user.ts'
+import { updateUser } from '../users.ts'
 
 const lifetimeMs = 10 * 60_000
 const tries = 5
@@ -21,15 +22,20 @@ const mostWaiting = 5
 
 export const email: Factor = {
   offer: async (deps, user, now) => {
-    if (!user.email || !user.emailVerified) throw new Problem('conflict', { detail: 'there is no confirmed e-mail address' })
+    if (!user.email) throw new Problem('conflict', { detail: 'there is no e-mail address' })
     return issueCode(deps, user, user.email, now)
   },
 
-  confirm: async (deps, user, { kept, code, name }, change, now) => {
-    if (!(await isRight(deps, user.id, { kept, code }, now))) return refused('the mailed code is wrong, used or expired')
-    const row = { authenticator_id: uuidv7(now), user_id: user.id, type: 'email', name } as const
-    return { kind: 'added', authenticator: await addFactor(deps.db, row, change, now) }
-  },
+  confirm: (deps, user, { kept, code, name }, change, now) =>
+    deps.db.transaction(async (tx) => {
+      await lockUserRow(tx, user.id)
+      if (!(await isRight({ ...deps, db: tx }, user.id, { kept, code, isSetUp: true }, now)))
+        return refused('the mailed code is wrong, used or expired')
+      // The mailbox has just proven to be theirs: the code holds for the address that they have now and for no other.
+      await updateUser(tx, user.id, { emailVerified: true }, change, now)
+      const row = { authenticator_id: uuidv7(now), user_id: user.id, type: 'email', name } as const
+      return { kind: 'added', authenticator: await addFactor(tx, row, change, now) }
+    }),
 
   ask: async (deps, user, now) => (user?.email && user.emailVerified ? issueCode(deps, user, user.email, now) : { kept: uuidv7(now) }),
 
@@ -62,11 +68,11 @@ const issueCode = ({ db, rootSecret }: FactorDeps, user: User, address: string, 
 const isRight = async (
   { db, rootSecret }: FactorDeps,
   user_id: string,
-  { kept, code = '' }: { kept: string; code?: string | undefined },
+  { kept, code = '', isSetUp = false }: { kept: string; code?: string | undefined; isSetUp?: boolean },
   now: Date,
 ): Promise<boolean> => {
   if (!isUuid(kept)) return false
-  return tryEmailCode(db, { email_code_id: kept, user_id, code_hash: hashOf(rootSecret, kept, code) }, now)
+  return tryEmailCode(db, { email_code_id: kept, user_id, code_hash: hashOf(rootSecret, kept, code), mustBeConfirmed: !isSetUp }, now)
 }
 
 const hashOf = (root: Secret, email_code_id: string, code: string): Buffer =>
