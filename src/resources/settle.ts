@@ -29,6 +29,7 @@ const dependents: Record<string, 'all' | readonly string[]> = {
   AuthServer: 'all',
   AuthPolicy: 'all',
   AuthClient: ['AuthPolicy', 'Application'],
+  Flow: ['Flow'],
   Outpost: ['Application'],
   Application: ['Outpost'],
 }

@@ -1,4 +1,5 @@
 /** What status says of a resource. Pure; Ready never stands for what is not. */
+import type { KindName } from '#/kinds/index.ts'
 import type { Condition, Resource, Status } from '#/kinds/kind.ts'
 import { namesOf, parseChain } from '#/lib/certificate.ts'
 import type { ResourceRow } from '#/model/resources.ts'
@@ -31,7 +32,10 @@ const mostListed = 100
 
 const named = ({ metadata }: { metadata: { namespace: string; name: string } }) => ({ namespace: metadata.namespace, name: metadata.name })
 
-const finders: Record<string, (resource: Resource, configuration: Configuration, now: Date) => Finding> = {
+/** People and groups live in tables of their own, and are there as soon as they are written. */
+type ConfigurationKind = Exclude<KindName, 'User' | 'Group'>
+
+const finders: Record<ConfigurationKind, (resource: Resource, configuration: Configuration, now: Date) => Finding> = {
   UserStore: (resource) => {
     // Kinds are told apart by their names; the compiler can't follow that through a Map.
     const found = userStoreProblem(resource as unknown as ResourceOf<'UserStore'>)
@@ -55,6 +59,17 @@ const finders: Record<string, (resource: Resource, configuration: Configuration,
             : 'no AuthPolicy is selected: the strict built-in policy governs',
           facts,
         )
+  },
+
+  Flow: ({ metadata }, { authServers, resources }) => {
+    const { namespace, name } = metadata
+    const offering = authServers.filter((server) => !server.problem && (namespace === 'default' || server.namespace === namespace))
+    // One of namespace default answers wherever there is none of that name; like a policy that governs nobody yet, it is in force.
+    if (namespace !== 'default' && !offering.length)
+      return notReady({ reason: 'AuthServerNotFound', message: `no AuthServer of namespace ${namespace} is in force` })
+    const hidden = offering.filter((server) => server.namespace !== namespace && resources.has(keyOf('Flow', server.namespace, name)))
+    const count = offering.length - hidden.length
+    return ready('InForce', `answers at /flow/${name} of ${count} ${count === 1 ? 'AuthServer' : 'AuthServers'}`)
   },
 
   AuthClient: ({ metadata }, { clients }) => {
@@ -158,8 +173,9 @@ const findingOf = (row: ResourceRow, parsed: Parsed, configuration: Configuratio
   if (parsed.kind === 'broken') return notReady({ reason: 'NotUnderstood', message: parsed.problem.slice(0, 1_000) })
   if (parsed.kind === 'inactive') return notReady({ reason: 'Paused', message: 'it was made paused, and never was in force' })
   const resource = configuration.resources.get(keyOf(row.kind, row.namespace, row.name))
-  const find = finders[row.kind]
-  return resource && find ? find(resource, configuration, now) : notReady({ reason: 'NotServed', message: 'it is not in force' })
+  // The table holds no other kinds; those of a newer version are broken, which was said above.
+  const find = finders[row.kind as ConfigurationKind]
+  return resource ? find(resource, configuration, now) : notReady({ reason: 'NotServed', message: 'it is not in force' })
 }
 
 /** The status as it should be stored: equal to the one before when nothing about it changed. */
