@@ -112,7 +112,9 @@ export const AuthClient = defineKind({
         .describe('Response types it uses. Absent: code, where it uses the authorization code grant.'),
       tokenEndpointAuthMethod: authMethod
         .optional()
-        .describe('How it authenticates. Absent: none when public, else what the policy demands, else client_secret_basic.'),
+        .describe(
+          'How it authenticates. Absent: none when public, else what the policy demands, else client_secret_basic or client_secret_post.',
+        ),
       tokenEndpointAuthSigningAlg: z
         .union([clientSigningAlg, z.enum(['HS256', 'HS384', 'HS512'])])
         .optional()

@@ -43,7 +43,7 @@ export const AuthPolicy = defineKind({
       .describe('Scopes that clients may ask for. Only what every policy lists is allowed. Absent: says nothing about scopes.'),
     clientAuthentication: z
       .strictObject({
-        method: authMethod.optional().describe('The one way in which clients authenticate at the token endpoint.'),
+        method: authMethod.optional().describe('The one way in which clients authenticate, wherever they do.'),
         methods: distinct(authMethod, 10)
           .min(1)
           .optional()

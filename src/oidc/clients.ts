@@ -12,6 +12,7 @@ import type { Secret } from '#/lib/secret.ts'
 import type { Db } from '#/lib/sql.ts'
 import { findRegisteredClient, useRegisteredClient } from '#/model/registered_clients.ts'
 import type { EffectivePolicy } from '#/policy/effective_policy.ts'
+import type { SecretMethod } from '#/policy/resolved_client.ts'
 import { type ClientSecret, findClientSecrets } from '#/resources/client_secrets.ts'
 import { outpostClientSecret, outpostOf } from '#/resources/outpost_client.ts'
 import type { ResolvedAuthServer, ResolvedClient, Snapshot } from '#/resources/snapshot.ts'
@@ -40,6 +41,8 @@ export interface ClientFacts {
   labels: Readonly<Record<string, string>>
   scopes: readonly string[]
   secrets: ClientSecretHash[]
+  /** The one way in which it may show one of them. Undefined: either (RFC 6749 section 2.3.1). */
+  secretMethod: SecretMethod | undefined
 }
 
 interface ClientSecretHash {
@@ -133,6 +136,7 @@ export const openClients = (
       labels: meta.labels,
       scopes: metadata.scope?.split(' ') ?? [],
       secrets: values.map(({ value, expiresAt }) => ({ hash: sha256(value), expiresAt })),
+      secretMethod: resolved.secretMethod,
     })
     kept.set(resolved.clientId, { resolved, client, readAt: now.getTime() })
     return client

@@ -2,6 +2,7 @@
 import { type Client, type ClientMetadata, type Configuration, errors, type Provider } from 'oidc-provider'
 import { randomToken, sha256 } from '#/lib/crypto.ts'
 import type { EffectivePolicy } from '#/policy/effective_policy.ts'
+import { secretMethodOf } from '#/policy/resolved_client.ts'
 import { rememberKeyFailures } from './client_keys.ts'
 import { demands, scopesOf } from './client_metadata.ts'
 import { type ClientClass, setFacts } from './clients.ts'
@@ -54,6 +55,7 @@ export const giveFacts = (client: Client, metadata: ClientMetadata, policy: Effe
     labels: {},
     scopes: metadata.scope?.split(' ') ?? [],
     secrets: metadata.client_secret === undefined ? [] : [{ hash: sha256(metadata.client_secret), expiresAt: undefined }],
+    secretMethod: secretMethodOf(metadata.token_endpoint_auth_method, policy),
   })
 }
 

@@ -108,6 +108,11 @@ const findClients = (provider: Provider, deps: ProviderDeps): void => {
       : undefined
   Object.assign(Class.prototype, {
     compareClientSecret(this: Client, actual: string) {
+      const { secretMethod } = factsOf(this)
+      // The library takes one for the other.
+      const shown = ProviderClass.ctx?.oidc.params?.client_secret ? 'client_secret_post' : 'client_secret_basic'
+      if (secretMethod !== undefined && secretMethod !== shown)
+        throw new errors.InvalidClientAuth(`the client may authenticate by ${secretMethod} only`)
       return deps.clients.hasSecret(Class, this, actual)
     },
   } satisfies Partial<ClientClass['prototype']>)

@@ -11,8 +11,13 @@ export interface ResolvedClient<Client extends AuthClientResource = AuthClientRe
   readonly tokenEndpointAuthMethod: AuthMethod
   /** Whether it authenticates with a secret that we made. */
   readonly usesSecret: boolean
+  /** The one way in which it may show its secret, where it or its policies name just one. Undefined: in the header or in the body. */
+  readonly secretMethod: SecretMethod | undefined
   readonly policy: EffectivePolicy
 }
+
+export type SecretMethod = (typeof secretMethods)[number]
+const secretMethods = ['client_secret_basic', 'client_secret_post'] as const satisfies readonly AuthMethod[]
 
 export interface Violation {
   /** `spec.scopes` */
@@ -33,8 +38,15 @@ export const resolveClient = <Client extends AuthClientResource>(resource: Clien
     responseTypes: spec.responseTypes ?? (grantTypes.includes('authorization_code') ? ['code'] : []),
     tokenEndpointAuthMethod,
     usesSecret: tokenEndpointAuthMethod.startsWith('client_secret_'),
+    secretMethod: secretMethodOf(spec.tokenEndpointAuthMethod, policy),
     policy,
   }
+}
+
+/** Of what a client says of itself, and of what its policies let it. */
+export const secretMethodOf = (stated: string | undefined, { authMethods }: EffectivePolicy): SecretMethod | undefined => {
+  const allowed = secretMethods.filter((method) => authMethods.includes(method) && (stated === undefined || stated === method))
+  return allowed.length === 1 ? allowed[0] : undefined
 }
 
 const usualAuthMethod = ({ spec }: AuthClientResource, { authMethods }: EffectivePolicy): AuthMethod => {

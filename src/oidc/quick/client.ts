@@ -28,6 +28,11 @@ export const provenClient = (deps: QuickDeps, request: IncomingMessage, form: Fo
   const method = client.tokenEndpointAuthMethod
   if (method !== 'client_secret_basic' && method !== 'client_secret_post') return undefined
   const facts = factsOf(client)
+  if (
+    facts.secretMethod !== undefined &&
+    facts.secretMethod !== (authorization === undefined ? 'client_secret_post' : 'client_secret_basic')
+  )
+    return undefined
   if (!matches(facts, secret, deps.clock())) return undefined
   return isOrdinary(client) ? client : undefined
 }
