@@ -3,6 +3,7 @@ import { effectiveGroups } from '#/identity/groups.ts'
 import { findUser, findUserByLogin } from '#/identity/users.ts'
 import { Problem } from '#/lib/problem.ts'
 import { publicPattern } from '#/outpost/decision.ts'
+import { waysToRead } from '#/outpost/readings.ts'
 import { decideAccess } from '#/policy/application_access.ts'
 import { clientOfApplication } from '#/resources/outpost_client.ts'
 import type { ApiDeps } from './deps.ts'
@@ -39,7 +40,17 @@ export const explain = ({ db, snapshot }: ApiDeps): Endpoint[] => [
     params: z.strictObject({ namespace: z.string(), name: z.string() }),
     query: z.strictObject({
       user: z.string().min(1).max(800).describe('Username, e-mail address or id of the person.'),
-      path: z.string().startsWith('/').max(2_000).optional().describe('Path of the request, without its query.'),
+      path: z
+        .string()
+        .startsWith('/')
+        .max(2_000)
+        .optional()
+        .describe('Path of the request, without its query. Absent: rules on requests are taken to hold.'),
+      method: z
+        .string()
+        .regex(/^[A-Z]{1,20}$/, 'wants a method such as GET')
+        .default('GET')
+        .describe('Method of the request to that path.'),
       network: z
         .union([z.ipv4(), z.ipv6()], { error: 'wants an IP address' })
         .optional()
@@ -51,7 +62,7 @@ export const explain = ({ db, snapshot }: ApiDeps): Endpoint[] => [
       404: { description: 'There is no such Application.' },
       422: { description: 'There is no such person.' },
     },
-    handle: async ({ params, query: { user: login, path, network }, caller }) => {
+    handle: async ({ params, query: { user: login, path, method, network }, caller }) => {
       const application = caller.requireOfFound(
         snapshot.get('Application', params.namespace, params.name),
         { verb: 'get', kind: 'Application' },
@@ -81,7 +92,9 @@ export const explain = ({ db, snapshot }: ApiDeps): Endpoint[] => [
         return decided({ decision: 'public', rule: `spec.proxy.publicPaths[${index}]`, value: pattern, reason: null })
       }
       const shown = client ? { name: spec.displayName, clientId: client.clientId, labels: metadata.labels } : {}
-      const access = decideAccess(spec.access, { user, groups, client: shown, network })
+      const host = spec.proxy && new URL(spec.proxy.externalUrl).host
+      const request = host === undefined || path === undefined ? undefined : { host, paths: waysToRead(path), method }
+      const access = decideAccess(spec.access, { user, groups, client: shown, network, request })
       if (access.kind === 'allowed')
         return decided({
           decision: 'allowed',

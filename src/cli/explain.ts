@@ -38,13 +38,14 @@ const sentence = ({ application, user, isAllowed, decision, rule, value, reason,
 }
 
 export const command: Command = {
-  usage: `USER APPLICATION [--path PATH] [--network ADDRESS] [--json]
+  usage: `USER APPLICATION [--path PATH] [--method METHOD] [--network ADDRESS] [--json]
 
 Says whether a person may use an application, and which rule says so.
 
   USER                 username, e-mail address or id
   APPLICATION          name of the Application, or NAMESPACE/NAME
-  --path PATH          of the request: it may be public
+  --path PATH          of the request: it may be public; absent: rules on requests are taken to hold
+  --method METHOD      of the request (GET)
   --network ADDRESS    where they come from; absent: rules on networks are taken to hold
   --json               the server's answer as it is
 ${connectionUsage}
@@ -54,6 +55,7 @@ Exit code 1 when the person may not.`,
     const { values, positionals } = parseFlags(args, {
       ...connectionFlags,
       path: { type: 'string' },
+      method: { type: 'string' },
       network: { type: 'string' },
       json: { type: 'boolean' },
     })
@@ -63,6 +65,7 @@ Exit code 1 when the person may not.`,
     const [namespace, name] = second === undefined ? ['default', first] : [first, second]
     const query = new URLSearchParams({ user })
     if (values.path !== undefined) query.set('path', values.path)
+    if (values.method !== undefined) query.set('method', values.method.toUpperCase())
     if (values.network !== undefined) query.set('network', values.network)
     const rest = await openRest(values, env)
     const { body } = await rest.call(

@@ -1,10 +1,16 @@
 import { z } from 'zod'
-import { checkExpression } from '#/lib/expression.ts'
+import { checkExpression, compileExpression } from '#/lib/expression.ts'
 import { proxySpec } from './application_proxy.ts'
 import { accessVariables } from './expression_variables.ts'
 import { always, distinct, expressionText, paused, reference, text, webUrl } from './fields.ts'
 import { flowChoice } from './flow.ts'
 import { defineKind } from './kind.ts'
+
+/** Of one that can't be understood it is said elsewhere. */
+const readsRequest = (when: string | undefined): boolean =>
+  when !== undefined &&
+  checkExpression(when, accessVariables, 'bool') === undefined &&
+  compileExpression(when, accessVariables).reads.has('request')
 
 export const Application = defineKind({
   kind: 'Application',
@@ -31,7 +37,7 @@ export const Application = defineKind({
           groups: distinct(text(255), 1_000).optional().describe('Members of any of these groups may use it.'),
           users: distinct(text(255), 1_000).optional().describe('These people may use it, by username.'),
           when: expressionText(
-            'CEL expression over user, client, network that must hold besides; one that fails refuses. Asked at sign-in and at each refresh, but one that reads network only at sign-in.',
+            'CEL expression over user, client, network, request{host, path, method} that must hold besides; one that fails refuses. Asked at sign-in and at each refresh, but one that reads network only at sign-in, and by an outpost (proxy) about each request. One that reads request is asked there alone.',
           )
             .superRefine((value, context) => {
               const problem = checkExpression(value, accessVariables, 'bool')
@@ -42,9 +48,11 @@ export const Application = defineKind({
         .optional()
         .describe('Who may use it. Absent: every person of the AuthServer.'),
     })
-    .superRefine(({ launchUrl, proxy, authClientRef }, context) => {
+    .superRefine(({ launchUrl, proxy, authClientRef, access }, context) => {
       if (launchUrl === undefined && proxy === undefined)
         context.addIssue({ code: 'custom', path: ['launchUrl'], message: 'is needed where there is no proxy' })
+      if (proxy === undefined && readsRequest(access?.when))
+        context.addIssue({ code: 'custom', path: ['access', 'when'], message: 'reads request, which is known only where there is a proxy' })
       if (proxy !== undefined && authClientRef !== undefined)
         context.addIssue({ code: 'custom', path: ['authClientRef'], message: 'an application behind an outpost has a client of its own' })
     }, always),

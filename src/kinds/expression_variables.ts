@@ -4,7 +4,8 @@ import type { ExpressionVariables } from '#/lib/expression.ts'
 /** user{username, email, name, active, groups[], attributes{}…}, client{name, clientId, labels…}, scopes[]. */
 export const claimVariables = { user: 'map', client: 'map', scopes: 'list<string>' } as const satisfies ExpressionVariables
 
-export const accessVariables = { user: 'map', client: 'map', network: 'string' } as const satisfies ExpressionVariables
+/** The same of user and client; request{host, path, method} to the application, which only the outpost in front of it knows. */
+export const accessVariables = { user: 'map', client: 'map', network: 'string', request: 'map' } as const satisfies ExpressionVariables
 
 /**
  * user{username, email, name, active, groups[], attributes{}} of a person who has proven something, empty before; request{host, locales[], userAgent, acr_values[]};

@@ -9,6 +9,7 @@ import { type Address, isPlain } from './address.ts'
 import type { Core, GuardedApplication, Person } from './core.ts'
 import type { Machines } from './machines.ts'
 import type { People } from './people.ts'
+import { waysToRead } from './readings.ts'
 import { demandsOf, type Session, type Sessions } from './session.ts'
 import { hasAskedFor } from './told_claims.ts'
 
@@ -17,6 +18,8 @@ export interface Question {
   address: Address
   cookies: string | undefined
   authorization: string | undefined
+  /** Undefined where a proxy does not say it. */
+  method: string | undefined
   network: string
   now: number
 }
@@ -85,12 +88,21 @@ const byToken = (deps: DecisionDeps, question: Question): Promise<Decision> | un
 }
 
 const judge = (deps: DecisionDeps, question: Question, session: Session | undefined, person: Person | undefined): Decision => {
-  const { application, address, network } = question
+  const { application, address, method, network } = question
   const isOpen = publicPattern(application, address.path) !== undefined
   if (!session || !person) return isOpen ? { kind: 'public', signedIn: undefined } : { kind: 'sign_in' }
   const isEnough =
     meetsAcr(session.acr, [application.acr]) && (application.requiredFactors === undefined || session.vouchedFor === demandsOf(application))
-  const access = decideAccess(application.access, { user: person, groups: person.groups, client: application.client, network })
+  const access = decideAccess(application.access, {
+    user: person,
+    groups: person.groups,
+    client: application.client,
+    network,
+    request:
+      application.access?.when === undefined
+        ? undefined
+        : { host: address.host, paths: waysToRead(address.path), ...(method === undefined ? {} : { method }) },
+  })
   const isAllowed = isEnough && access.kind === 'allowed'
   if (isOpen) return { kind: 'public', signedIn: isAllowed ? { session, person } : undefined }
   if (!isEnough) return { kind: 'sign_in' }

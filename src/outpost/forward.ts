@@ -53,6 +53,7 @@ export const answerForward = (
     address: { host, ...target },
     cookies: request.headers.cookie,
     authorization: request.headers.authorization,
+    method: original.isMethodGuessed ? undefined : original.method,
     network: asking.network,
     now: asking.now,
   })

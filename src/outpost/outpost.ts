@@ -208,6 +208,7 @@ export const openOutpost = ({ core, log, clock, pages, version }: OutpostDeps): 
       address: { host, ...target },
       cookies: request.headers.cookie,
       authorization: request.headers.authorization,
+      method: request.method,
       network: caller.network,
       now,
     }

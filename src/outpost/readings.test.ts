@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isPlain } from './address.ts'
-import { goesUp, isUnambiguous, readingsOf } from './readings.ts'
+import { goesUp, isUnambiguous, readingsOf, waysToRead } from './readings.ts'
 
 for (const [path, reading] of [
   ['/%61dmin/x', '/admin/x'],
@@ -56,11 +56,26 @@ test('a path goes up when some server would leave its folder', () => {
     assert.ok(!goesUp(path), path)
 })
 
+test('rules see a path as it was sent and in every way to read it, but none that goes up', () => {
+  const rows: [string, string[]][] = [
+    ['/a/b', ['/a/b']],
+    ['/Admin/x', ['/Admin/x']],
+    ['/%61dmin', ['/%61dmin', '/admin']],
+    ['/%2561dmin', ['/%2561dmin', '/%61dmin', '/admin']],
+    ['//admin;x=1', ['//admin;x=1', '/admin']],
+    ['/a%2fb', ['/a%2fb', '/a/b']],
+    ['/x/../admin', []],
+    ['/x/%2e%2e/admin', []],
+  ]
+  for (const [path, ways] of rows) assert.deepEqual(waysToRead(path), ways, path)
+})
+
 test('what readings cost grows with the length alone', () => {
   const began = performance.now()
   for (const part of ['/a.', '/.', ';', '%25', '..', '/', 'a', '/a'].map((text) => text.repeat(16_000 / text.length))) {
     goesUp(`/${part}`)
     isUnambiguous(`/${part}|`)
+    waysToRead(`/${part}|`)
     isPlain(`/${part}`)
   }
   assert.ok(performance.now() - began < 1_000)

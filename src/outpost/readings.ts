@@ -17,16 +17,26 @@ export const readingsOf = (path: string): string[] => {
   return found
 }
 
+/** For rules: as it was sent, and as servers may read it, in its own letters. None where it goes up: servers come to different ends. */
+export const waysToRead = (path: string): string[] => {
+  if (isUnambiguous(path)) return [path]
+  if (goesUp(path)) return []
+  const found = new Set([path])
+  for (let text = path, level = 0; level < levels; text = decoded(text), level++) found.add(merged(text))
+  return [...found]
+}
+
 /** Byte by byte: what is no UTF-8 is read by someone all the same. */
 const decoded = (path: string): string =>
   path.replace(/%([0-9a-f]{2})/gi, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
 
-const tidy = (path: string): string =>
+const tidy = (path: string): string => merged(path).toLowerCase()
+
+const merged = (path: string): string =>
   path
     .replaceAll('\\', '/')
     .replace(/;[^/]*/g, '')
     .replace(/\/{2,}/g, '/')
-    .toLowerCase()
 
 /**
  * The path with its dot segments resolved. Undefined where servers come to different ends, since they resolve before or after they decode, merge

@@ -11,6 +11,11 @@ export interface AccessQuestion {
   client: Record<string, unknown>
   /** Undefined when it is not the person who calls but an application of theirs: a rule on networks was asked when they signed in. */
   network: string | undefined
+  /**
+   * To the application. `paths`: in each way that a server may read it, since another one answers it; the rule has to hold for all of them, and for no way at all it does not. Without
+   * `method` nobody said it. Undefined where there is none, at the sign-in: the outpost asks rules on requests about each.
+   */
+  request?: { host: string; paths: readonly string[]; method?: string } | undefined
 }
 
 /** `failed` says that the expression did: a refusal, and a mistake of the configuration. */
@@ -18,7 +23,7 @@ export type Access =
   | { kind: 'allowed'; by: 'everyone' | 'users' | 'groups'; group?: string }
   | { kind: 'refused'; because: 'inactive' | 'not_named' | 'when'; failed?: string }
 
-export const decideAccess = (access: ApplicationSpec['access'], { user, groups, client, network }: AccessQuestion): Access => {
+export const decideAccess = (access: ApplicationSpec['access'], { user, groups, client, network, request }: AccessQuestion): Access => {
   if (!user.active) return { kind: 'refused', because: 'inactive' }
   if (!access) return { kind: 'allowed', by: 'everyone' }
   const isNamed = access.users?.some((username) => sameName(username, user.username)) ?? false
@@ -34,8 +39,12 @@ export const decideAccess = (access: ApplicationSpec['access'], { user, groups, 
   try {
     const when = compileExpression(access.when, accessVariables)
     if (network === undefined && when.reads.has('network')) return allowed
-    const holds = when.evaluate({ user: { ...user, groups }, client, network })
-    return holds === true ? allowed : { kind: 'refused', because: 'when' }
+    const holds = (asked: Record<string, string>) => when.evaluate({ user: { ...user, groups }, client, network, request: asked }) === true
+    if (!when.reads.has('request')) return holds({}) ? allowed : { kind: 'refused', because: 'when' }
+    if (!request) return allowed
+    const { host, paths, method } = request
+    const areAll = paths.length > 0 && paths.every((path) => holds({ host, path, ...(method === undefined ? {} : { method }) }))
+    return areAll ? allowed : { kind: 'refused', because: 'when' }
   } catch (error) {
     return { kind: 'refused', because: 'when', failed: (error as Error).message }
   }

@@ -208,6 +208,56 @@ ${more.replace(/^/gm, '  ')}
     await assert.rejects(enter({}), /ended at/)
   })
 
+  test('a rule may read the request, which is asked about each', async () => {
+    const rule = `"!request.path.lowerAscii().startsWith('/admin') && (request.method == 'GET' || 'readers' in user.groups)"`
+    const ruled = (name: string, proxy: string) => application(name, proxy, `access: { when: ${rule} }`)
+    await signet.apply(
+      ruled('ruled', `mode: proxy\nupstreamUrl: http://127.0.0.1:${upstream.port}`) + ruled('ruled-forward', 'mode: forward_single'),
+    )
+    await until(async () => (await ask(signet.port, at('ruled-forward'), '/outpost.signet/ping')).status === 200)
+    const [anna, bert] = [openGuest(signet.port), openGuest(signet.port)]
+    for (const [guest, username] of [
+      [anna, 'anna'],
+      [bert, 'bert'],
+    ] as const)
+      for (const host of [at('ruled'), at('ruled-forward')])
+        await signIn(signet, guest, { host, start: '/outpost.signet/start', answers: { username, password } })
+    for (const [guest, method, path, status] of [
+      [anna, 'GET', '/page', 200],
+      [anna, 'POST', '/page', 200],
+      [bert, 'GET', '/page', 200],
+      [bert, 'POST', '/page', 403],
+      [anna, 'GET', '/admin/x', 403],
+      [anna, 'GET', '/ADMIN', 403],
+      [anna, 'GET', '/%61dmin', 403],
+      [anna, 'GET', '//admin', 403],
+      [anna, 'GET', '/a/../admin', 400],
+    ] as const) {
+      assert.equal((await guest.open(at('ruled'), path, { method })).status, status, `${method} ${path}`)
+      const headers = { ...traefik(at('ruled-forward'), path), 'x-forwarded-method': method }
+      const asked = await guest.open(at('ruled-forward'), '/outpost.signet/auth/traefik', { headers })
+      assert.equal(asked.status, status === 400 ? 403 : status, `${method} ${path} by a proxy`)
+    }
+    // A proxy that does not say the method.
+    const { 'x-forwarded-method': _, ...silent } = traefik(at('ruled-forward'), '/page')
+    assert.equal((await bert.open(at('ruled-forward'), '/outpost.signet/auth/traefik', { headers: silent })).status, 403)
+    const explain = async (...args: string[]) =>
+      (await runSignet(['explain', ...args, '--server', signet.issuer, '--token', signet.token])).code
+    assert.deepEqual(
+      [
+        await explain('bert', 'ruled'),
+        await explain('bert', 'ruled', '--path', '/page'),
+        await explain('bert', 'ruled', '--path', '/page', '--method', 'post'),
+        await explain('anna', 'ruled', '--path', '/%61dmin'),
+      ],
+      [0, 0, 1, 1],
+    )
+    const { status, body } = await signet.api<{ errors: { pointer: string }[] }>('PATCH', '/api/v1/namespaces/default/applications/ruled', {
+      spec: { proxy: null, launchUrl: 'http://localhost:1/' },
+    })
+    assert.deepEqual([status, body.errors.map(({ pointer }) => pointer)], [422, ['/spec/access/when']])
+  })
+
   test('who may use an application is explained, with the rule that says so', async () => {
     const explain = async (...args: string[]) => {
       const { code, stdout } = await runSignet(['explain', ...args, '--server', signet.issuer, '--token', signet.token])

@@ -27,7 +27,7 @@ const fromForwardedHeaders: Row[] = [
   {
     it: 'takes the method of the asking request where none is said',
     headers: without('x-forwarded-method'),
-    original: { ...wiki, method: 'GET' },
+    original: { ...wiki, method: 'GET', isMethodGuessed: true },
   },
   {
     it: 'needs the host, and does not take Host instead',
@@ -61,7 +61,7 @@ const tables: Record<string, Row[]> = {
     {
       it: 'takes GET where no method is said, since auth_request always asks by GET',
       headers: { 'x-original-url': 'https://wiki.example.com/' },
-      original: { scheme: 'https', host: 'wiki.example.com', target: '/', method: 'GET' },
+      original: { scheme: 'https', host: 'wiki.example.com', target: '/', method: 'GET', isMethodGuessed: true },
     },
     {
       it: 'keeps commas of an address',

@@ -1,5 +1,5 @@
 import { parseHost } from '../address.ts'
-import { type ForwardServer, only, onlyOr, onlyUrl } from './server.ts'
+import { type ForwardServer, methodOf, only, onlyUrl } from './server.ts'
 
 /**
  * `auth_request`: 401 becomes a redirect by `error_page`, since nginx takes no other answer from here. Ingresses made of it ask the same way.
@@ -11,11 +11,11 @@ export const nginx: ForwardServer = {
   redirects: false,
   original: (headers, _, asked) => {
     const [, scheme, host, target] = /^(https?):\/\/([^/?#\s]+)(\/[^\s]*)$/i.exec(onlyUrl(headers['x-original-url']) ?? '') ?? []
-    const method = onlyOr(headers['x-original-method'], asked)
+    const method = methodOf(headers['x-original-method'], asked)
     if (!scheme || !host || !target || !method) return undefined
     const chosen = headers['x-original-host']
     if (chosen !== undefined && nameOf(only(chosen)) !== nameOf(host)) return undefined
-    return { scheme: scheme.toLowerCase(), host, target, method }
+    return { scheme: scheme.toLowerCase(), host, target, ...method }
   },
 }
 

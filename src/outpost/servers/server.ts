@@ -9,6 +9,8 @@ export interface Original {
   /** Path and query, as the browser sent them. */
   target: string
   method: string
+  /** The proxy does not say the method; it is taken for that of its own question. */
+  isMethodGuessed?: true
 }
 
 export interface ForwardServer {
@@ -30,6 +32,16 @@ export const onlyUrl = (header: string | string[] | undefined): string | undefin
 export const onlyOr = (header: string | string[] | undefined, given: string): string | undefined =>
   header === undefined ? given : only(header)
 
+/** Undefined where the header says two things. */
+export const methodOf = (
+  header: string | string[] | undefined,
+  asked: string,
+): Pick<Original, 'method' | 'isMethodGuessed'> | undefined => {
+  if (header === undefined) return { method: asked, isMethodGuessed: true }
+  const method = only(header)
+  return method === undefined ? undefined : { method }
+}
+
 const schemes = new Map([
   ['http', 'http'],
   ['https', 'https'],
@@ -47,7 +59,7 @@ export const fromForwardedHeaders: ForwardServer = {
     const host = only(headers['x-forwarded-host'])
     const target = onlyUrl(headers['x-forwarded-uri'])
     const scheme = schemeOf(only(headers['x-forwarded-proto']))
-    const method = onlyOr(headers['x-forwarded-method'], asked)
-    return host && target && scheme && method ? { scheme, host, target, method } : undefined
+    const method = methodOf(headers['x-forwarded-method'], asked)
+    return host && target && scheme && method ? { scheme, host, target, ...method } : undefined
   },
 }
