@@ -9,6 +9,7 @@ import { deriveKey } from '#/lib/crypto.ts'
 import { acrValues, hasProven, meetsAcr, reachableAcrs, wantedAcrs } from '#/policy/acr.ts'
 import { keptAlgorithms } from '#/policy/resolved_client.ts'
 import { openAccounts } from './account.ts'
+import { checkAskedScopes, checkScopesOfResource, isOwnToken } from './asked_scopes.ts'
 import { claimsOfScope, claimsOfSignIn } from './claims.ts'
 import { factsOf } from './clients.ts'
 import { findExistingGrant } from './consent.ts'
@@ -35,6 +36,7 @@ export const buildProvider = (deps: ProviderDeps): Provider => {
   const { issuerUrl, pathPrefix } = authServer
   const signingAlgorithms = keptAlgorithms(authServer.spec.signingAlgorithms)
   const pairwiseKey = deriveKey(deps.rootSecret, 'pairwise_subjects')
+  const knownScopes = ['openid', 'offline_access', ...Object.keys(claimsOfScope), ...deps.offered.scopes]
   const configuration: Configuration = {
     adapter: openAdapter(deps),
     jwks: { keys: keyring().keys.map((key) => new ProviderKey(key)) },
@@ -56,7 +58,7 @@ export const buildProvider = (deps: ProviderDeps): Provider => {
       long: sessionCookieAttributes(authServer),
       short: { httpOnly: true, sameSite: 'lax', secure: issuerUrl.startsWith('https:') },
     },
-    scopes: ['openid', 'offline_access', ...Object.keys(claimsOfScope), ...deps.offered.scopes],
+    scopes: knownScopes,
     claims: {
       openid: ['sub', ...claimsOfSignIn, ...claims.mappedNames],
       acr: null,
@@ -124,15 +126,18 @@ export const buildProvider = (deps: ProviderDeps): Provider => {
         enabled: true,
         defaultResource: (context, client, oneOf) => {
           if (oneOf) return oneOf.length === 1 && oneOf[0] !== undefined ? oneOf[0] : [...oneOf]
+          checkAskedScopes(context, client, knownScopes)
           // A person's token without a resource is for userinfo; a client's own is for what it calls.
-          const isOwn = context.oidc.route === 'token' && context.oidc.params?.grant_type === 'client_credentials'
           // Undefined is none, as in the library's own default, though its types know of no such answer; an empty list would be too many.
-          return (isOwn ? factsOf(client).resources[0] : undefined) as string
+          return (isOwnToken(context.oidc) ? factsOf(client).resources[0] : undefined) as string
         },
-        getResourceServerInfo: (_context, indicator, client) => {
+        getResourceServerInfo: (context, indicator, client) => {
           const { resources, scopes, accessTokenFormat } = factsOf(client)
           if (!resources.includes(indicator)) throw new errors.InvalidTarget()
-          return { scope: scopes.filter((scope) => !isOwnScope(scope)).join(' '), audience: indicator, accessTokenFormat }
+          checkAskedScopes(context, client, knownScopes)
+          const ofResource = scopes.filter((scope) => !isOwnScope(scope))
+          checkScopesOfResource(context, ofResource)
+          return { scope: ofResource.join(' '), audience: indicator, accessTokenFormat }
         },
       },
       deviceFlow: { enabled: true, mask: '****-****', charset: 'base-20', ...deviceFlowPages(deps) },
