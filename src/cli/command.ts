@@ -1,5 +1,5 @@
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util'
-import { settingsTable } from '#/lib/config.ts'
+import { type FolderSetting, settingsTable } from '#/lib/config.ts'
 
 export type Environment = Record<string, string | undefined>
 
@@ -10,6 +10,9 @@ export interface Command {
   /** Answers the exit code. */
   run(args: string[], env: Environment): Promise<number>
 }
+
+/** What a server reads of the settings that name folders. */
+export const serverFolders: readonly FolderSetting[] = ['MANIFESTS', 'CERTS_DIR', 'TEMPLATES_DIR', 'BREACHED_PASSWORDS_DIR']
 
 /** The command line was not understood: exit code 2. */
 export class UsageError extends Error {}

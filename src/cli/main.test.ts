@@ -39,6 +39,21 @@ describe('signet', () => {
     assert.doesNotMatch(stderr, /notaport|nowhere/)
   })
 
+  for (const [name, folders] of [
+    ['up', ['manifests', 'certs-dir', 'templates-dir', 'breached-passwords-dir']],
+    ['server', ['manifests', 'certs-dir', 'templates-dir', 'breached-passwords-dir']],
+    ['worker', ['templates-dir']],
+    ['outpost', ['certs-dir', 'templates-dir']],
+    ['migrate', []],
+  ] as const)
+    test(`${name} names ${folders.length === 0 ? 'no folder' : `${folders.join(', ')} when they are not there`}, and nothing else that it does not read`, () => {
+      const given = ['manifests', 'certs-dir', 'templates-dir', 'breached-passwords-dir'].flatMap((flag) => [`--${flag}`, '/nonexistent/x'])
+      const { status, stderr } = signet(name, '--port', 'notaport', ...given)
+      assert.equal(status, 1)
+      const named = [...stderr.matchAll(/^ {2}--([a-z-]+): /gm)].map((match) => match[1])
+      assert.deepEqual(named.sort(), ['port', ...folders].sort())
+    })
+
   for (const name of Object.keys(commands))
     test(`${name} --help says how it is used`, () => {
       const { status, stdout, stderr } = signet(name, '--help')

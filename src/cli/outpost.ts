@@ -18,7 +18,7 @@ signet token create NAME --kinds outposts --namespaces NAMESPACE --verbs use mak
   run: async (args, env) => {
     const { stopped } = stopSignal()
     const { settings: flags } = parseProcessFlags(args, {})
-    const settings = readSettings(env, flags)
+    const settings = readSettings(env, flags, ['CERTS_DIR', 'TEMPLATES_DIR'])
     const { SERVER: server, TOKEN: token } = settings
     if (!server) throw new Error('say where the server is, with --server or SIGNET_SERVER.')
     if (!token) throw new Error('there is no token: give one with SIGNET_TOKEN or SIGNET_TOKEN_FILE.')

@@ -1,7 +1,7 @@
 import { readSettings } from '#/lib/config.ts'
 import { openLog } from '#/lib/log.ts'
 import { startServer } from '#/server/server.ts'
-import { type Command, parseProcessFlags } from './command.ts'
+import { type Command, parseProcessFlags, serverFolders } from './command.ts'
 import { joinDatabase, joinSecret } from './joined.ts'
 import { stopSignal } from './stop_signal.ts'
 
@@ -15,7 +15,7 @@ Without DATABASE_URL it joins the signet up that runs on DATA_DIR.
   run: async (args, env) => {
     const { stopped } = stopSignal()
     const { settings: flags, own } = parseProcessFlags(args, { 'auth-server': { type: 'string' } })
-    const { settings, databaseUrl } = await joinDatabase(readSettings(env, flags))
+    const { settings, databaseUrl } = await joinDatabase(readSettings(env, flags, serverFolders))
     const log = openLog(settings.LOG_LEVEL)
     const server = await startServer({
       settings,

@@ -8,7 +8,7 @@ import { migrate } from '#/lib/migrate.ts'
 import { takeLock } from '#/lib/process_lock.ts'
 import { startServer } from '#/server/server.ts'
 import { startWorker } from '#/worker/worker.ts'
-import { type Command, parseProcessFlags } from './command.ts'
+import { type Command, parseProcessFlags, serverFolders } from './command.ts'
 import { dropUpState, ensureSecretKey, keepUpState, makeDataDir } from './data_dir.ts'
 import { startDemo } from './demo.ts'
 import { firstStart } from './first_start.ts'
@@ -115,7 +115,7 @@ The first start makes the user admin and prints the password.
   --auth-server NAMESPACE/NAME   answer for this AuthServer only`,
   run: async (args, env) => {
     const { settings, own } = parseProcessFlags(args, { demo: { type: 'boolean' }, 'auth-server': { type: 'string' } })
-    return run(readSettings(env, settings), {
+    return run(readSettings(env, settings, serverFolders), {
       demo: own.demo === true,
       ...(own['auth-server'] === undefined ? {} : { authServer: own['auth-server'] }),
     })

@@ -14,7 +14,7 @@ Without DATABASE_URL it joins the signet up that runs on DATA_DIR.`,
   run: async (args, env) => {
     const { stopped } = stopSignal()
     const { settings: flags } = parseProcessFlags(args, {})
-    const { settings, databaseUrl } = await joinDatabase(readSettings(env, flags))
+    const { settings, databaseUrl } = await joinDatabase(readSettings(env, flags, ['TEMPLATES_DIR']))
     const log = openLog(settings.LOG_LEVEL)
     const worker = await startWorker({ log, clock: systemClock, settings, databaseUrl, rootSecret: joinSecret(settings) })
     log.info({ event: 'worker.ready' }, 'ready')

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { inspect } from 'node:util'
-import { networkMatcher, readSettings, SettingsError, settingsTable } from './config.ts'
+import { type FolderSetting, networkMatcher, readSettings, SettingsError, settingsTable } from './config.ts'
 import { Secret } from './secret.ts'
 
-const mistakesOf = (env: Record<string, string>, flags: Record<string, string> = {}): string[] => {
+const mistakesOf = (env: Record<string, string>, flags: Record<string, string> = {}, folders: readonly FolderSetting[] = []): string[] => {
   try {
-    readSettings(env, flags)
+    readSettings(env, flags, folders)
   } catch (error) {
     if (error instanceof SettingsError) return error.mistakes
     throw error
@@ -68,6 +68,34 @@ describe('settings', () => {
       assert.equal(mistakes.filter((mistake) => mistake.startsWith(`${name}: `)).length, 1, `${name} in ${mistakes.join('; ')}`)
     assert.equal(mistakes.length, 6)
     assert.doesNotMatch(mistakes.join('\n'), /xyzzy/)
+  })
+
+  test('a folder that a process reads is there, and its own mistake beside the others', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'signet-config-'))
+    const [file, shut] = [join(folder, 'file'), mkdtempSync(join(folder, 'shut-'))]
+    writeFileSync(file, '')
+    const names = ['MANIFESTS', 'CERTS_DIR', 'TEMPLATES_DIR', 'BREACHED_PASSWORDS_DIR'] as const
+    try {
+      for (const name of names) {
+        const of = (value: string, used: readonly FolderSetting[] = [name]) => mistakesOf({ [`SIGNET_${name}`]: value }, {}, used)
+        assert.deepEqual(of(folder), [])
+        assert.deepEqual(of(join(folder, 'xyzzy')), [
+          `SIGNET_${name}: wants a folder, and there is none of that name: make it, or leave the setting out`,
+        ])
+        assert.deepEqual(of(file), [`SIGNET_${name}: wants a folder, and that is none: name the folder that holds the files`])
+        assert.deepEqual(of(join(folder, 'xyzzy'), []), [], 'who does not read it does not ask for it')
+        chmodSync(shut, 0o000)
+        // The superuser may read everything.
+        if (process.getuid?.() !== 0) assert.match(of(shut).join(), /: the folder can not be read \(EACCES\): let the user /)
+        chmodSync(shut, 0o700)
+      }
+      const env = { SIGNET_PORT: 'x', SIGNET_CERTS_DIR: '/nonexistent/xyzzy' }
+      const mistakes = mistakesOf(env, { manifests: '/nonexistent/xyzzy' }, names)
+      assert.deepEqual(mistakes.map((mistake) => mistake.split(':')[0]).sort(), ['--manifests', 'SIGNET_CERTS_DIR', 'SIGNET_PORT'])
+      assert.doesNotMatch(mistakes.join(), /xyzzy/)
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
   })
 
   test('a setting that is given as it is and by a file is a mistake, and an empty file name is none', () => {

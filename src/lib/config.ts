@@ -2,7 +2,7 @@
  * Process settings: one table, read once at start. Product settings are resources and stand elsewhere; nothing is both.
  * Every mistake is reported at once, by name, and never with the value that was given.
  */
-import { readFileSync } from 'node:fs'
+import { accessSync, constants, readFileSync, statSync } from 'node:fs'
 import { BlockList, isIP } from 'node:net'
 import { domainOf, type Mailbox, parseMailbox } from './mail_address.ts'
 import { parseRedisUrl, redisUrlWanted } from './redis_url.ts'
@@ -156,10 +156,35 @@ export class SettingsError extends Error {
 
 const prefix = 'SIGNET_'
 
+/** Folders that somebody else fills: a process that reads one does not start without it. */
+export type FolderSetting = 'MANIFESTS' | 'CERTS_DIR' | 'TEMPLATES_DIR' | 'BREACHED_PASSWORDS_DIR'
+
+const checkFolder = (path: string): void => {
+  try {
+    if (!statSync(path).isDirectory()) wrong('wants a folder, and that is none: name the folder that holds the files')
+    accessSync(path, constants.R_OK | constants.X_OK)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === undefined) throw error
+    wrong(
+      code === 'ENOENT'
+        ? 'wants a folder, and there is none of that name: make it, or leave the setting out'
+        : `the folder can not be read (${code}): let the user that runs Signet read it, or leave the setting out`,
+    )
+  }
+}
+
 const isSetting = (name: string): boolean => Object.hasOwn(settingsTable, name)
 
-/** Environment (`SIGNET_PORT`, `SIGNET_PORT_FILE`), overridden by flags (`port`, `database-url`). Throws one SettingsError for all mistakes. */
-export const readSettings = (env: Record<string, string | undefined>, flags: Record<string, string> = {}): Settings => {
+/**
+ * Environment (`SIGNET_PORT`, `SIGNET_PORT_FILE`), overridden by flags (`port`, `database-url`). `folders` are those that the process reads.
+ * Throws one SettingsError for all mistakes.
+ */
+export const readSettings = (
+  env: Record<string, string | undefined>,
+  flags: Record<string, string> = {},
+  folders: readonly FolderSetting[] = [],
+): Settings => {
   const mistakes: string[] = []
   const given = new Map<string, { from: string; value: string }>()
   const give = (name: string, one: { from: string; value: string }) => {
@@ -194,6 +219,7 @@ export const readSettings = (env: Record<string, string | undefined>, flags: Rec
     if (value === undefined) continue
     try {
       settings[name] = parse(value)
+      if (folders.some((folder) => folder === name)) checkFolder(value)
     } catch (error) {
       mistakes.push(`${from}: ${(error as Error).message}`)
     }

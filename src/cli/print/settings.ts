@@ -14,7 +14,7 @@ Printed from \`src/lib/config.ts\` by \`npm run print\`.
 
 What a process needs to know before it can ask the database. Everything else is a resource.
 Each is read from the environment, from the file that \`SIGNET_NAME_FILE\` names, or from a flag (\`SIGNET_DATA_DIR\` is \`--data-dir\`); a flag wins.
-Names that do not exist and values that are wrong stop the start, all reported at once.
+Names that do not exist, values that are wrong and folders to be read that are not there stop the start, all reported at once.
 
 | name | default | meaning |
 | --- | --- | --- |
