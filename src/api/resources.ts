@@ -131,7 +131,11 @@ export const resources = (deps: ApiDeps): Endpoint[] => {
       summary: 'Delete a resource',
       access: right('delete'),
       params: single,
-      answers: { 204: { description: 'Gone.' }, 412: { description: 'It is not as If-Match says.' } },
+      answers: {
+        204: { description: 'Gone.' },
+        409: { description: 'Nobody would get in without it: a UserStore in use, the last AuthServer at BASE_URL.' },
+        412: { description: 'It is not as If-Match says.' },
+      },
       handle: async ({ params: { namespace, plural: word, name }, caller, change, ifMatch, now }) => {
         const options = { ...change, resourceVersion: ifMatch, guard: guardOf(escalation, caller) }
         await deleteResource(deps, { kind: kindOf(word), namespace, name }, options, now)

@@ -1,3 +1,4 @@
+import { type KindName, kindNames } from '#/kinds/index.ts'
 import { readOrTell } from './apply.ts'
 import { type Command, parseFlags, UsageError } from './command.ts'
 import { connectionFlags, connectionUsage, kindOf, openRest, resourcePath } from './rest_client.ts'
@@ -24,9 +25,7 @@ Exit code 1 when something was not there or was not deleted.`,
     if (!named) return 1
     const server = await openRest(values, env)
     let failed = false
-    // What refers to others was written after them, and goes before them.
-    for (const { kind, namespace, name: resource } of named.reverse()) {
-      const definition = kindOf(kind)
+    for (const { definition, namespace, name: resource } of inOrder(named)) {
       const { status } = await server.call('DELETE', resourcePath(definition, namespace, resource), { expected: [200, 204, 404] })
       process.stdout.write(`${definition.kind} ${namespace}/${resource} ${status === 404 ? 'is not there' : 'deleted'}\n`)
       failed ||= status === 404
@@ -34,6 +33,13 @@ Exit code 1 when something was not there or was not deleted.`,
     return failed ? 1 : 0
   },
 }
+
+/** What refers to others goes before them, however the manifests are sorted. */
+const inOrder = (named: readonly { kind: string; namespace: string; name: string }[]) =>
+  named
+    .map(({ kind, ...place }) => ({ ...place, definition: kindOf(kind) }))
+    .toReversed()
+    .toSorted((a, b) => kindNames.indexOf(b.definition.kind as KindName) - kindNames.indexOf(a.definition.kind as KindName))
 
 const namedIn = async (paths: string[]) => {
   const documents = await readOrTell(paths)

@@ -3,6 +3,7 @@
 import type { Change } from '#/identity/change.ts'
 import type { KindName } from '#/kinds/index.ts'
 import type { Resource } from '#/kinds/kind.ts'
+import type { Settings } from '#/lib/config.ts'
 import type { Secret } from '#/lib/secret.ts'
 import type { Db } from '#/lib/sql.ts'
 import type { Snapshot } from './snapshot.ts'
@@ -11,6 +12,8 @@ export interface ResourceDeps {
   db: Db
   /** Secrets of clients are sealed with it. */
   rootSecret: Secret
+  /** BASE_URL is where our REST has to stay reachable. */
+  settings?: Pick<Settings, 'BASE_URL'> | undefined
   /** Brought up to date after a change, so that who made it sees it. */
   snapshot?: Pick<Snapshot, 'refresh'> | undefined
 }

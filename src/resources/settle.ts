@@ -12,6 +12,7 @@ import { deleteCredentials } from '#/model/client_credentials.ts'
 import { listActiveSpecs, listAffectedResources, type ResourceRow, writeStatus } from '#/model/resources.ts'
 import { ensureClientSecret } from './client_secrets.ts'
 import { type Configuration, compileConfiguration, type Problem as Fault } from './configuration.ts'
+import { mayLockOut, type Removed, refuseLockOut } from './removal.ts'
 import { keyOf, type Parsed, parseActive } from './resource.ts'
 import { nextStatus } from './status.ts'
 
@@ -36,10 +37,8 @@ const dependents: Record<string, 'all' | readonly string[]> = {
 
 /** Throws Problem `invalid` with every field at fault, when the fault lies in what was written. */
 export const settle = async (db: Db, { rootSecret, change, now, about }: Settling): Promise<void> => {
-  const parsed = new Map((await listActiveSpecs(db)).map((row) => [keyOf(row.kind, row.namespace, row.name), parseActive(row)]))
-  const active: Resource[] = []
-  for (const each of parsed.values()) if (each.kind === 'active') active.push(each.resource)
-  const configuration = compileConfiguration(active)
+  const parsed = await readParsed(db)
+  const configuration = compileConfiguration(activeOf(parsed))
   refuseFault(configuration, about)
   const concerned = dependents[about.kind] ?? []
   const rows = await listAffectedResources(db, { all: concerned === 'all', kinds: concerned === 'all' ? [] : concerned, one: about })
@@ -51,6 +50,21 @@ export const settle = async (db: Db, { rootSecret, change, now, about }: Settlin
     await writeStatus(db, row, status)
     await recordReadiness(db, row, status, { change, now })
   }
+}
+
+const readParsed = async (db: Db): Promise<Map<string, Parsed>> =>
+  new Map((await listActiveSpecs(db)).map((row) => [keyOf(row.kind, row.namespace, row.name), parseActive(row)]))
+
+const activeOf = (parsed: ReadonlyMap<string, Parsed>): Resource[] =>
+  [...parsed.values()].flatMap((each) => (each.kind === 'active' ? [each.resource] : []))
+
+/** Before something is deleted, in the same transaction: throws Problem `conflict` when nobody would get in without it. */
+export const checkRemoval = async (db: Db, removed: Removed, baseUrl: string | undefined): Promise<void> => {
+  if (!mayLockOut.has(removed.kind)) return
+  const parsed = await readParsed(db)
+  const before = compileConfiguration(activeOf(parsed))
+  parsed.delete(keyOf(removed.kind, removed.namespace, removed.name))
+  refuseLockOut(removed, { before, after: compileConfiguration(activeOf(parsed)), baseUrl })
 }
 
 const refuseFault = ({ clients, authServerByKey }: Configuration, { kind, namespace, name }: Settling['about']): void => {

@@ -41,10 +41,10 @@ export const writeDesired = async (
   return { result: !stored ? 'created' : isUnchanged ? 'unchanged' : 'configured', resource: after.resource }
 }
 
-/** Inside the caller's transaction. Throws Problem `not_found`, `precondition_failed`, and whatever the guard throws. */
+/** Inside the caller's transaction. Throws Problem `not_found`, `precondition_failed`, `conflict` when nobody would get in without it, and whatever the guard throws. */
 export const removeResource = async (
   db: Db,
-  { rootSecret }: Pick<ResourceDeps, 'rootSecret'>,
+  { rootSecret, settings }: Pick<ResourceDeps, 'rootSecret' | 'settings'>,
   {
     kind,
     namespace,
@@ -61,7 +61,7 @@ export const removeResource = async (
   const attempt = { verb: 'delete', kind: kind.kind, namespace, name, before: stored.resource, after: undefined, id: stored.id } as const
   await guard?.(db, { ...attempt, phase: 'before' })
   checkVersion(resourceVersion, stored.resource)
-  await store.remove(db, stored, { rootSecret, change, now })
+  await store.remove(db, stored, { rootSecret, baseUrl: settings?.BASE_URL, change, now })
   await guard?.(db, { ...attempt, phase: 'after' })
 }
 

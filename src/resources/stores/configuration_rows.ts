@@ -9,7 +9,7 @@ import { deleteResource, findResource, listResources, lockConfiguration, type Re
 import { findClientIdentity, followClientIdentity } from '../client_grants.ts'
 import { takePrivateKey } from '../key_pairs.ts'
 import { renderRow } from '../resource.ts'
-import { settle } from '../settle.ts'
+import { checkRemoval, settle } from '../settle.ts'
 import type { ResourceStore, Stored } from './store.ts'
 
 const stored = (row: ResourceRow): Stored => ({ resource: renderRow(row), id: undefined })
@@ -77,8 +77,9 @@ export const configurationRows: ResourceStore = {
     return settled ? stored(settled) : { resource: after, id: undefined }
   },
 
-  remove: async (db, { resource }, { rootSecret, change, now }) => {
+  remove: async (db, { resource }, { rootSecret, baseUrl, change, now }) => {
     const { kind, metadata } = resource
+    await checkRemoval(db, { kind, namespace: metadata.namespace, name: metadata.name }, baseUrl)
     const before = await identityOf(db, kind, metadata.namespace, metadata.name)
     await deleteResource(db, kind, metadata.namespace, metadata.name)
     await followClientIdentity(db, { before, after: undefined }, now)

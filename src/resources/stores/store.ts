@@ -14,6 +14,8 @@ export interface Stored {
 
 export interface StoreContext {
   rootSecret: Secret
+  /** Where our REST has to stay reachable; absent: anywhere. */
+  baseUrl?: string | undefined
   change: Change
   now: Date
   /** Users that another document of the same batch makes and puts into a group by itself. */
