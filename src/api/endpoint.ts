@@ -7,6 +7,7 @@ import type { FastifyInstance, FastifyRequest, HTTPMethods } from 'fastify'
 import { z } from 'zod'
 import type { Change } from '#/identity/change.ts'
 import type { MailDeps } from '#/identity/mail.ts'
+import { isKnownVersion, preconditionOf } from '#/lib/entity_tags.ts'
 import { type Caller, getCaller } from '#/lib/http.ts'
 import { Problem } from '#/lib/problem.ts'
 import type { Secret } from '#/lib/secret.ts'
@@ -30,8 +31,8 @@ export interface Input<Params, Query, Body> {
   /** Who and from where, as events want it. */
   change: Change
   now: Date
-  /** The resourceVersion of If-Match; undefined when absent or `*`. */
-  ifMatch: string | undefined
+  /** Which versions If-Match and If-None-Match let it change; undefined: any. */
+  precondition: ((version: string) => boolean) | undefined
   /** The caller once more, as things are then: for an answer that goes on. Throws when they have no access any more. */
   reauthenticate: () => Promise<ApiCaller>
   /** An address of ours as the caller sees it, with the prefix of the AuthServer. */
@@ -41,6 +42,10 @@ export interface Input<Params, Query, Body> {
 export interface Answer {
   status?: number
   headers?: Record<string, string>
+  /** Of what is in the body, which is sent as ETag: who has it already is told so instead (RFC 9110 section 13.1.2). */
+  version?: string
+  /** The body holds what changes without its version: it is sent each time. */
+  isLive?: boolean
   body?: unknown
 }
 
@@ -152,12 +157,15 @@ export const addEndpoint = (app: FastifyInstance, deps: EndpointDeps, definition
           },
         },
         now,
-        ifMatch: parseIfMatch(request.headers['if-match']),
+        precondition: preconditionOf(request.headers),
         reauthenticate: () => authenticate(request, clock()),
         address: (local) => http.authServer.pathPrefix + local,
       })
       reply.code(answer.status ?? (answer.body === undefined ? 204 : 200)).header('cache-control', 'no-store')
       if (answer.headers) reply.headers(answer.headers)
+      if (answer.version !== undefined) reply.header('etag', `"${answer.version}"`)
+      if (method === 'GET' && answer.version !== undefined && !answer.isLive && isKnownVersion(request.headers, answer.version))
+        return reply.code(304).send()
       if (answer.body === undefined) return reply.send()
       if (typeof answer.body === 'string' || Buffer.isBuffer(answer.body) || answer.body instanceof Readable) return reply.send(answer.body)
       return reply.header('content-type', 'application/json; charset=utf-8').send(JSON.stringify(answer.body))
@@ -207,10 +215,4 @@ const decode = (bytes: Buffer): string => {
   } catch (cause) {
     throw new Problem('bad_request', { detail: 'the body is not UTF-8', cause })
   }
-}
-
-/** One strong entity-tag, or `*` (RFC 9110 section 13.1.1). What is none of ours matches nothing, so it is a lost race. */
-const parseIfMatch = (header: string | undefined): string | undefined => {
-  if (header === undefined || header.trim() === '*') return undefined
-  return /^\s*"?([^",]*)"?\s*$/.exec(header)?.[1] ?? ''
 }

@@ -26,7 +26,6 @@ const usernames = z.array(z.string().min(1).max(800)).max(10_000).default([]).de
 const idParams = z.strictObject({ id: z.string().max(100) })
 
 const shown = ({ metadata, ...group }: Group) => group
-const etag = (group: Group) => ({ etag: `"${group.resourceVersion}"` })
 
 const tag = 'groups'
 
@@ -72,7 +71,12 @@ export const groups = ({ db, snapshot }: ApiDeps): Endpoint[] => {
           await escalation.requireAboveGroup(tx, caller, created)
           return created
         })
-        return { status: 201, headers: { location: address(`/api/v1/groups/${group.id}`), ...etag(group) }, body: shown(group) }
+        return {
+          status: 201,
+          headers: { location: address(`/api/v1/groups/${group.id}`) },
+          version: group.resourceVersion,
+          body: shown(group),
+        }
       },
     }),
     endpoint({
@@ -85,7 +89,7 @@ export const groups = ({ db, snapshot }: ApiDeps): Endpoint[] => {
       answers: { 200: { description: 'The group.', schema: groupSchema } },
       handle: async ({ params: { id }, caller }) => {
         const group = await findFor(caller, id, 'get')
-        return { headers: etag(group), body: shown(group) }
+        return { version: group.resourceVersion, body: shown(group) }
       },
     }),
     endpoint({
@@ -101,14 +105,14 @@ export const groups = ({ db, snapshot }: ApiDeps): Endpoint[] => {
         409: { description: 'The name is taken.' },
         412: { description: 'It is not as If-Match says.' },
       },
-      handle: async ({ params: { id }, body, caller, change, ifMatch, now }) => {
+      handle: async ({ params: { id }, body, caller, change, precondition, now }) => {
         await findFor(caller, id, 'update')
         const group = await db.transaction(async (tx) => {
-          const updated = await updateGroup(tx, id, body, { ...change, resourceVersion: ifMatch }, now)
+          const updated = await updateGroup(tx, id, body, { ...change, resourceVersion: precondition }, now)
           await escalation.requireAboveGroup(tx, caller, updated)
           return updated
         })
-        return { headers: etag(group), body: shown(group) }
+        return { version: group.resourceVersion, body: shown(group) }
       },
     }),
     endpoint({
@@ -119,9 +123,9 @@ export const groups = ({ db, snapshot }: ApiDeps): Endpoint[] => {
       access: 'signed_in',
       params: idParams,
       answers: { 204: { description: 'Gone.' }, 412: { description: 'It is not as If-Match says.' } },
-      handle: async ({ params: { id }, caller, change, ifMatch, now }) => {
+      handle: async ({ params: { id }, caller, change, precondition, now }) => {
         await findFor(caller, id, 'delete')
-        await deleteGroup(db, id, { ...change, resourceVersion: ifMatch }, now)
+        await deleteGroup(db, id, { ...change, resourceVersion: precondition }, now)
         return {}
       },
     }),

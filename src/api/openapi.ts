@@ -132,7 +132,7 @@ export const describe = (endpoints: readonly Endpoint[], server: string): OpenAp
       title: 'Signet',
       version,
       description:
-        'Times are RFC 3339 in UTC, durations texts such as `15m`. Lists are `{items, next}` with `cursor` and `limit`. Changes are JSON merge patches; `If-Match` is honoured. Refusals are problem details (RFC 9457).',
+        'Times are RFC 3339 in UTC, durations texts such as `15m`. Lists are `{items, next}` with `cursor` and `limit`. Changes are JSON merge patches; `If-Match` and `If-None-Match` are honoured, also on reading (304). Refusals are problem details (RFC 9457).',
     },
     servers: [{ url: server }],
     tags: [...tags].map((name) => ({ name, ...(summaries.has(name) ? { description: summaries.get(name) ?? '' } : {}) })),

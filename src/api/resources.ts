@@ -35,7 +35,7 @@ const right =
   (verb: Verb) =>
   ({ plural: kind, namespace }: { plural: string; namespace: string }) => ({ verb, kind, namespace })
 
-const etag = ({ metadata }: Resource) => ({ etag: `"${metadata.resourceVersion}"` })
+const versionOf = ({ metadata }: Resource): string => metadata.resourceVersion
 
 const tag = 'resources'
 const bodyLimit = 1024 * 1024
@@ -77,7 +77,7 @@ export const resources = (deps: ApiDeps): Endpoint[] => {
           now,
         )
         const location = address(`/api/v1/namespaces/${namespace}/${word}/${made.metadata.name}`)
-        return { status: 201, headers: { location, ...etag(made) }, body: await shown(made) }
+        return { status: 201, headers: { location }, version: versionOf(made), body: await shown(made) }
       },
     }),
     endpoint({
@@ -91,7 +91,8 @@ export const resources = (deps: ApiDeps): Endpoint[] => {
       handle: async ({ params: { namespace, plural: word, name } }) => {
         const found = await findOne(db, { kind: kindOf(word), namespace, name })
         if (!found) throw new Problem('not_found')
-        return { headers: etag(found), body: await shown(found) }
+        // Which processes of an Outpost are there is looked up as it is read.
+        return { version: versionOf(found), isLive: found.kind === 'Outpost', body: await shown(found) }
       },
     }),
     endpoint({
@@ -103,10 +104,10 @@ export const resources = (deps: ApiDeps): Endpoint[] => {
       params: single,
       body: { schema: anyResource, contentTypes: [json], limit: bodyLimit },
       answers: { 200: { description: 'Replaced.', schema: anyResource }, 412: { description: 'It is not as If-Match says.' } },
-      handle: async ({ params: { namespace, plural: word, name }, body, caller, change, ifMatch, now }) => {
-        const options = { ...change, resourceVersion: ifMatch, guard: guardOf(escalation, caller) }
+      handle: async ({ params: { namespace, plural: word, name }, body, caller, change, precondition, now }) => {
+        const options = { ...change, resourceVersion: precondition, guard: guardOf(escalation, caller) }
         const replaced = await replaceResource(deps, { kind: kindOf(word), namespace, name }, body, options, now)
-        return { headers: etag(replaced), body: await shown(replaced) }
+        return { version: versionOf(replaced), body: await shown(replaced) }
       },
     }),
     endpoint({
@@ -118,10 +119,10 @@ export const resources = (deps: ApiDeps): Endpoint[] => {
       params: single,
       body: { schema: anyResource, contentTypes: [mergePatch, json], limit: bodyLimit },
       answers: { 200: { description: 'Changed.', schema: anyResource }, 412: { description: 'It is not as If-Match says.' } },
-      handle: async ({ params: { namespace, plural: word, name }, body, caller, change, ifMatch, now }) => {
-        const options = { ...change, resourceVersion: ifMatch, guard: guardOf(escalation, caller) }
+      handle: async ({ params: { namespace, plural: word, name }, body, caller, change, precondition, now }) => {
+        const options = { ...change, resourceVersion: precondition, guard: guardOf(escalation, caller) }
         const patched = await patchResource(deps, { kind: kindOf(word), namespace, name }, body, options, now)
-        return { headers: etag(patched), body: await shown(patched) }
+        return { version: versionOf(patched), body: await shown(patched) }
       },
     }),
     endpoint({
@@ -136,8 +137,8 @@ export const resources = (deps: ApiDeps): Endpoint[] => {
         409: { description: 'Nobody would get in without it: a UserStore in use, the last AuthServer at BASE_URL.' },
         412: { description: 'It is not as If-Match says.' },
       },
-      handle: async ({ params: { namespace, plural: word, name }, caller, change, ifMatch, now }) => {
-        const options = { ...change, resourceVersion: ifMatch, guard: guardOf(escalation, caller) }
+      handle: async ({ params: { namespace, plural: word, name }, caller, change, precondition, now }) => {
+        const options = { ...change, resourceVersion: precondition, guard: guardOf(escalation, caller) }
         await deleteResource(deps, { kind: kindOf(word), namespace, name }, options, now)
         return {}
       },

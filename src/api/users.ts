@@ -94,7 +94,6 @@ export const shownConsent = ({ consent_id, issuer, client_id, scopes, claims, re
 })
 
 export const shownUser = ({ metadata, ...user }: User) => user
-const etag = (user: User) => ({ etag: `"${user.resourceVersion}"` })
 
 const tag = 'users'
 
@@ -162,7 +161,12 @@ export const users = ({ db, snapshot, passwords }: ApiDeps): Endpoint[] => {
           await escalation.requireAboveUser(tx, caller, created)
           return created
         })
-        return { status: 201, headers: { location: address(`/api/v1/users/${user.id}`), ...etag(user) }, body: shownUser(user) }
+        return {
+          status: 201,
+          headers: { location: address(`/api/v1/users/${user.id}`) },
+          version: user.resourceVersion,
+          body: shownUser(user),
+        }
       },
     }),
     endpoint({
@@ -175,7 +179,7 @@ export const users = ({ db, snapshot, passwords }: ApiDeps): Endpoint[] => {
       answers: { 200: { description: 'The user.', schema: userSchema } },
       handle: async ({ params: { id }, caller }) => {
         const user = await findFor(caller, id, { verb: 'get', kind: 'users' })
-        return { headers: etag(user), body: shownUser(user) }
+        return { version: user.resourceVersion, body: shownUser(user) }
       },
     }),
     endpoint({
@@ -191,14 +195,14 @@ export const users = ({ db, snapshot, passwords }: ApiDeps): Endpoint[] => {
         409: { description: 'The username or address is taken.' },
         412: { description: 'It is not as If-Match says.' },
       },
-      handle: async ({ params: { id }, body, caller, change, ifMatch, now }) => {
+      handle: async ({ params: { id }, body, caller, change, precondition, now }) => {
         await findFor(caller, id, { verb: 'update', kind: 'users' })
         const user = await db.transaction(async (tx) => {
-          const updated = await updateUser(tx, id, body, { ...change, resourceVersion: ifMatch }, now)
+          const updated = await updateUser(tx, id, body, { ...change, resourceVersion: precondition }, now)
           await escalation.requireAboveUser(tx, caller, updated)
           return updated
         })
-        return { headers: etag(user), body: shownUser(user) }
+        return { version: user.resourceVersion, body: shownUser(user) }
       },
     }),
     endpoint({
@@ -209,9 +213,9 @@ export const users = ({ db, snapshot, passwords }: ApiDeps): Endpoint[] => {
       access: 'signed_in',
       params: idParams,
       answers: { 204: { description: 'Gone.' }, 412: { description: 'It is not as If-Match says.' } },
-      handle: async ({ params: { id }, caller, change, ifMatch, now }) => {
+      handle: async ({ params: { id }, caller, change, precondition, now }) => {
         await findFor(caller, id, { verb: 'delete', kind: 'users' })
-        await deleteUser(db, id, { ...change, resourceVersion: ifMatch }, now)
+        await deleteUser(db, id, { ...change, resourceVersion: precondition }, now)
         return {}
       },
     }),

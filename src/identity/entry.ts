@@ -4,9 +4,15 @@ import { Problem } from '#/lib/problem.ts'
 import type { Change } from './change.ts'
 import type { ResourceMetadata } from './resource_place.ts'
 
+/** The version that a writer saw, or which ones they take it for. */
+export type SeenVersion = string | ((version: string) => boolean)
+
+export const isAsSeen = (seen: SeenVersion | undefined, version: string): boolean =>
+  seen === undefined || (typeof seen === 'string' ? seen === version : seen(version))
+
 export interface Writing extends Change {
-  /** The version that the writer saw: another one in the database is Problem `precondition_failed`. */
-  resourceVersion?: string | undefined
+  /** Another one in the database is Problem `precondition_failed`. */
+  resourceVersion?: SeenVersion | undefined
 }
 
 export interface Replacement extends Writing {
@@ -21,7 +27,7 @@ interface Entry {
 }
 
 export const checkVersion = (entry: Entry, { resourceVersion }: Writing): void => {
-  if (resourceVersion !== undefined && resourceVersion !== entry.resourceVersion) throw new Problem('precondition_failed')
+  if (!isAsSeen(resourceVersion, entry.resourceVersion)) throw new Problem('precondition_failed')
 }
 
 /** The patch without its read-only fields: they may come back as they were sent out; changed ones are Problem `invalid`. */

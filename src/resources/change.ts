@@ -1,4 +1,5 @@
 /** Single resources for REST. Each function is one transaction, throws a Problem, and answers the resource as it is afterwards. */
+import { isAsSeen, type SeenVersion } from '#/identity/entry.ts'
 import { mergePatch } from '#/identity/merge_patch.ts'
 import type { KindName } from '#/kinds/index.ts'
 import { apiVersion, type Kind, type Resource } from '#/kinds/kind.ts'
@@ -17,8 +18,8 @@ export interface Address {
 }
 
 export interface SingleChange extends ResourceChange {
-  /** The version that the writer saw (If-Match); Problem `precondition_failed` when there is another by now. */
-  resourceVersion?: string | undefined
+  /** What If-Match and If-None-Match say; Problem `precondition_failed` when there is another by now. */
+  resourceVersion?: SeenVersion | undefined
 }
 
 /** `body` may leave out apiVersion, kind and namespace. Problem `conflict` when it exists. */
@@ -59,7 +60,7 @@ export const replaceResource = async (
 
 const attempts = 5
 
-/** JSON merge patch (RFC 7396) of labels, annotations and spec. Without a version seen, it is tried again when someone else was faster. */
+/** JSON merge patch (RFC 7396) of labels, annotations and spec. When someone else was faster it is tried again on what is there then. */
 export const patchResource = async (
   deps: ResourceDeps,
   address: Address,
@@ -72,6 +73,7 @@ export const patchResource = async (
     const current = await findOne(deps.db, address)
     if (!current) throw new Problem('not_found', { detail: `there is no ${address.kind.kind} ${address.namespace}/${address.name}` })
     const { status: _status, ...writable } = current
+    const version = current.metadata.resourceVersion
     const desired = parseBody(mergePatch(writable, patch), address)
     const named = isObject(patch.metadata) ? patch.metadata.resourceVersion : undefined
     const seen = resourceVersion ?? (named === undefined ? undefined : desired.resourceVersion)
@@ -80,7 +82,7 @@ export const patchResource = async (
         writeDesired(
           tx,
           deps,
-          { ...desired, resourceVersion: seen ?? current.metadata.resourceVersion },
+          { ...desired, resourceVersion: (found) => found === version && isAsSeen(seen, found) },
           { ...change, expect: 'existing' },
           now,
         ),
@@ -88,7 +90,7 @@ export const patchResource = async (
       await deps.snapshot?.refresh()
       return resource
     } catch (error) {
-      const isRace = error instanceof Problem && error.code === 'precondition_failed' && seen === undefined
+      const isRace = error instanceof Problem && error.code === 'precondition_failed' && isAsSeen(seen, version)
       if (!isRace || attempt === attempts) throw error
     }
   }

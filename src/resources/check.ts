@@ -1,5 +1,6 @@
 /** Is this value a resource? Names every field that is wrong. Pure. */
 import { z } from 'zod'
+import type { SeenVersion } from '#/identity/entry.ts'
 import { labelKeyPattern, labelMap, namespaceName, resourceName } from '#/kinds/fields.ts'
 import { findKind, type KindName, kindNames } from '#/kinds/index.ts'
 import { apiVersion, type Kind } from '#/kinds/kind.ts'
@@ -17,8 +18,7 @@ export interface Desired {
   spec: Record<string, unknown>
   /** Checked and filled with defaults. */
   parsed: Record<string, unknown> & { paused: boolean }
-  /** The version that the writer saw. */
-  resourceVersion: string | undefined
+  resourceVersion: SeenVersion | undefined
 }
 
 export type Checked =

@@ -1,4 +1,5 @@
 /** One resource is written or removed: lock, look, ask, act, ask again. Everything that changes resources comes through here. */
+import { isAsSeen, type SeenVersion } from '#/identity/entry.ts'
 import type { KindName } from '#/kinds/index.ts'
 import type { Kind, Resource } from '#/kinds/kind.ts'
 import { Problem } from '#/lib/problem.ts'
@@ -50,7 +51,7 @@ export const removeResource = async (
     namespace,
     name,
     resourceVersion,
-  }: { kind: Kind<KindName>; namespace: string; name: string; resourceVersion?: string | undefined },
+  }: { kind: Kind<KindName>; namespace: string; name: string; resourceVersion?: SeenVersion | undefined },
   { guard, ...change }: ResourceChange,
   now: Date,
 ): Promise<void> => {
@@ -65,8 +66,8 @@ export const removeResource = async (
   await guard?.(db, { ...attempt, phase: 'after' })
 }
 
-const checkVersion = (seen: string | undefined, current: Resource | undefined): void => {
-  if (seen !== undefined && seen !== current?.metadata.resourceVersion)
+const checkVersion = (seen: SeenVersion | undefined, current: Resource | undefined): void => {
+  if (seen !== undefined && !(current && isAsSeen(seen, current.metadata.resourceVersion)))
     throw new Problem('precondition_failed', {
       errors: [{ pointer: '/metadata/resourceVersion', detail: current ? 'is not the present one' : 'names a resource that is gone' }],
     })
