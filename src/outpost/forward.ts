@@ -2,7 +2,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { asRead } from '#/kinds/header_name.ts'
 import { parseHost, parseTarget } from './address.ts'
-import { type Answers, isPage } from './answers.ts'
+import type { Answers } from './answers.ts'
+import { challengesTo, isLedToSignIn } from './challenge.ts'
 import type { GuardedApplication, Person } from './core.ts'
 import { type Decision, type DecisionDeps, decide } from './decision.ts'
 import type { Guard } from './guard.ts'
@@ -80,10 +81,10 @@ const answer = (
   if (decision.kind === 'refused' || decision.kind === 'sign_in') response.setHeader(requestIdHeader, asking.requestId)
   if (decision.kind === 'refused') return refuse(exchange, 403, decision.reason, { application, method: original.method })
   if (decision.kind === 'sign_in') {
-    if (!isPage(original.method, request)) return refuse(exchange, 401, 'sign in first')
-    const location = startUrl(application, original.target)
-    if (server.redirects) return redirect(exchange, location)
-    response.setHeader('location', location)
+    const location = isLedToSignIn(original.method, request) ? startUrl(application, original.target) : undefined
+    if (location !== undefined && server.redirects) return redirect(exchange, location)
+    if (location !== undefined) response.setHeader('location', location)
+    response.setHeader('www-authenticate', challengesTo(request, application))
     return refuse(exchange, 401, 'sign in first')
   }
   const signedIn = decision.kind === 'allowed' ? decision : decision.signedIn

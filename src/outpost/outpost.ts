@@ -6,7 +6,8 @@ import { getGuardedCaller, getUpgrade } from '#/lib/http.ts'
 import type { Log } from '#/lib/log.ts'
 import { outpostPath } from '#/resources/outpost_path.ts'
 import { parseTarget } from './address.ts'
-import { awayRetryAfter, isPage, openAnswers, type Pages } from './answers.ts'
+import { awayRetryAfter, openAnswers, type Pages } from './answers.ts'
+import { challengesTo, isLedToSignIn } from './challenge.ts'
 import type { Core, GuardedApplication } from './core.ts'
 import { type Decision, decide, type Question } from './decision.ts'
 import { answerForward, requestIdHeader } from './forward.ts'
@@ -222,8 +223,10 @@ export const openOutpost = ({ core, log, clock, pages, version }: OutpostDeps): 
     const { application, address, now } = question
     if (decision.kind === 'refused') return refuse(exchange, 403, decision.reason, { application })
     if (decision.kind === 'sign_in') {
-      if (!isPage(request.method ?? 'GET', request) || getUpgrade(request)) return refuse(exchange, 401, 'sign in first')
-      return redirect(exchange, startUrl(application, `${address.path}${address.query}`))
+      if (isLedToSignIn(request.method ?? 'GET', request) && !getUpgrade(request))
+        return redirect(exchange, startUrl(application, `${address.path}${address.query}`))
+      response.setHeader('www-authenticate', challengesTo(request, application))
+      return refuse(exchange, 401, 'sign in first')
     }
     const signedIn = decision.kind === 'allowed' ? decision : decision.signedIn
     const identity = signedIn ? identityHeaders(application, signedIn) : {}

@@ -7,6 +7,8 @@ import { runSignet, type Signet, startSignet, until } from '../support/signet.ts
 
 const password = 'correct horse battery'
 
+const basic = (name: string, secret: string) => `Basic ${Buffer.from(`${name}:${secret}`).toString('base64')}`
+
 describe('applications behind the outpost of the server', () => {
   let signet: Signet
   let upstream: Upstream
@@ -88,7 +90,8 @@ ${more.replace(/^/gm, '  ')}
   })
 
   test('a script is told 401, a public path is open, and a closed application is closed', async () => {
-    assert.equal((await ask(signet.port, at('wiki'), '/api', { headers: { accept: 'application/json' } })).status, 401)
+    const script = await ask(signet.port, at('wiki'), '/api', { headers: { accept: 'application/json' } })
+    assert.deepEqual([script.status, script.headers['www-authenticate']], [401, `Bearer realm="http://${at('wiki')}"`])
     const open = await ask(signet.port, at('wiki'), '/static/a.css', { headers: { 'x-signet-username': 'root' } })
     assert.equal(open.status, 200)
     assert.equal(told(open.body).headers['x-signet-username'], undefined)
@@ -172,6 +175,15 @@ ${more.replace(/^/gm, '  ')}
         headers: { ...headers, accept: 'application/json' },
       })
       assert.equal(stranger.status, 401, server)
+      assert.equal(stranger.headers['www-authenticate'], `Bearer realm="http://${at('plain')}"`, server)
+      for (const [authorization, challenge] of [
+        [`Bearer signet_${'x'.repeat(40)}`, `Bearer realm="http://${at('plain')}", error="invalid_token"`],
+        ['Bearer nonsense', `Bearer realm="http://${at('plain')}", error="invalid_token"`],
+        [basic('anna', 'nonsense'), `Bearer realm="http://${at('plain')}", Basic realm="http://${at('plain')}", charset="UTF-8"`],
+      ] as const) {
+        const wrong = await ask(signet.port, at('plain'), `/outpost.signet/auth/${server}`, { headers: { ...headers, authorization } })
+        assert.deepEqual([wrong.status, wrong.headers['www-authenticate'], wrong.headers.location], [401, challenge, undefined], server)
+      }
     }
     assert.equal((await guest.open(at('plain'), '/outpost.signet/auth/nginx')).status, 400)
     assert.equal((await guest.open(at('plain'), '/outpost.signet/auth/traefik', { headers: traefik('other.example', '/') })).status, 403)
@@ -291,7 +303,6 @@ ${more.replace(/^/gm, '  ')}
       (await signet.api<{ token: string }>('POST', '/api/v1/tokens', { name: `${username} app`, user: username, scope })).body.token
     const use = { kinds: ['applications'], namespaces: ['default'], verbs: ['use'] }
     const token = await tokenOf('anna', use)
-    const basic = (name: string, secret: string) => `Basic ${Buffer.from(`${name}:${secret}`).toString('base64')}`
     for (const authorization of [`Bearer ${token}`, basic('anna', token)]) {
       const answer = await ask(signet.port, at('wiki'), '/api', { headers: { authorization } })
       assert.equal(answer.status, 200, answer.body)
@@ -319,6 +330,16 @@ ${more.replace(/^/gm, '  ')}
         401,
         authorization.slice(0, 6),
       )
+    for (const authorization of [`Bearer ${token}x`, 'Bearer nonsense', basic('bert', token), basic('anna', 'nonsense')]) {
+      const told = await ask(signet.port, at('wiki'), '/api', { headers: { authorization } })
+      assert.equal(told.status, 401, authorization.slice(0, 6))
+      assert.match(
+        told.headers['www-authenticate'] ?? '',
+        authorization.startsWith('Bearer') ? /^Bearer realm="[^"]+", error="invalid_token"$/ : /, Basic realm=/,
+      )
+      const navigating = { authorization, 'sec-fetch-mode': 'navigate', accept: 'text/html' }
+      assert.equal((await ask(signet.port, at('wiki'), '/api', { headers: navigating })).status, 302, 'a person signs in')
+    }
     assert.equal(
       (await ask(signet.port, at('wiki'), '/', { headers: { authorization: `Bearer ${await tokenOf('bert', use)}` } })).status,
       403,

@@ -193,8 +193,9 @@ spec:
         { 'X-Original-URI': '/health' },
         { 'X-Forwarded-Prefix': '/health', 'X-Rewrite-URL': '/health' },
       ]) {
-        const { status } = await send('wiki', '/page', { headers: { ...headers, accept: 'application/json' } })
+        const { status, headers: told } = await send('wiki', '/page', { headers: { ...headers, accept: 'application/json' } })
         assert.equal(status, 401, JSON.stringify(headers))
+        assert.match(String(told['www-authenticate']), /^Bearer realm=/)
       }
       for (const path of ['/health/../page', '/health/%2e%2e/page', '//health', '/health/', '/health;x', '/health%2f..%2fpage'])
         assert.notEqual((await send('wiki', path, { headers: { accept: 'application/json' } })).status, 200, path)
