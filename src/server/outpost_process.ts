@@ -10,7 +10,7 @@ import { returnStartMemory } from '#/lib/heap.ts'
 import type { Log } from '#/lib/log.ts'
 import type { Secret } from '#/lib/secret.ts'
 import { version } from '#/lib/version.ts'
-import { answerHealth } from './answer_health.ts'
+import { answerHealth, isHealth } from './answer_health.ts'
 import type { Readiness } from './health.ts'
 import { closeServer, listen, openListener } from './listener.ts'
 import { openMetrics } from './metrics.ts'
@@ -55,7 +55,7 @@ export const startOutpostProcess = async ({
   let handle = notYet
   const answer: Handle = (request, response) => {
     boundBody(request)
-    if (request.url?.startsWith('/-/health/')) {
+    if (isHealth(request)) {
       answerHealth(
         request,
         response,

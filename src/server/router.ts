@@ -86,7 +86,7 @@ export const settleHeaders = (request: IncomingMessage, caller: Caller): void =>
 }
 
 /** Origin form, or absolute form (RFC 9112 section 3.2.2), whose authority then counts instead of Host. */
-const parseTarget = (url: string): { url: string; path: string; host?: string } | undefined => {
+export const parseTarget = (url: string): { url: string; path: string; host?: string } | undefined => {
   // No fragment, nothing but visible ASCII: readers of a url disagree about those, and a path that one checks must be the path that another serves.
   if (!/^[!"$-~]+$/.test(url)) return undefined
   if (url.startsWith('/')) return { url, path: pathOf(url) }

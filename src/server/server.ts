@@ -16,7 +16,7 @@ import { type Database, openDatabase } from '#/lib/sql.ts'
 import { hasStarted } from '#/model/resources.ts'
 import type { FirstStart } from '#/resources/first_start.ts'
 import type { Snapshot } from '#/resources/snapshot.ts'
-import { answerHealth } from './answer_health.ts'
+import { answerHealth, isHealth } from './answer_health.ts'
 import { openGuardedHosts } from './guarded_hosts.ts'
 import { openReadiness, type Readiness } from './health.ts'
 import { closeServer, listen, openListener } from './listener.ts'
@@ -93,7 +93,7 @@ export const startServer = async ({
 
   const answer: Handle = (request, response) => {
     boundBody(request)
-    if (request.url?.startsWith('/-/health/')) answerHealth(request, response, whenServing, () => stopping)
+    if (isHealth(request)) answerHealth(request, response, whenServing, () => stopping)
     else handle(request, response)
   }
   const server = openListener(answer)

@@ -76,7 +76,7 @@ export const serve = ({ log, parts, answered, ...options }: Serving): Handle => 
   }
 }
 
-export const pathOf = (url: string) => url.split('?', 1)[0]?.slice(0, 256)
+const pathOf = (url: string) => url.split('?', 1)[0]?.slice(0, 256)
 
 /** Without what names one interaction: its address is half of the right to go on with it. */
 const loggedPath = (url: string) => pathOf(url)?.replace(/^(\/oauth2\/(?:interaction|authorize|device))\/.*/, '$1/…')

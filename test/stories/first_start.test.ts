@@ -87,6 +87,14 @@ describe('the first start', () => {
     assert.equal(await statusOf('/.well-known/openid-configuration'), 421)
     assert.equal(await statusOf('/-/health/live'), 200)
     assert.equal(await statusOf('/-/health/ready'), 200)
+    // RFC 9112 section 3.2.2: a server takes the absolute form, whatever its host.
+    for (const host of ['http://elsewhere.example', `http://localhost:${signet.port}`, 'HTTPS://elsewhere.example:1']) {
+      assert.equal(await statusOf(`${host}/-/health/live`), 200, host)
+      assert.equal(await statusOf(`${host}/-/health/ready?x=1`), 200, host)
+      assert.equal(await statusOf(`${host}/-/health/other`), 404, host)
+    }
+    assert.equal(await statusOf('http://elsewhere.example@x/-/health/live'), 400)
+    assert.equal(await statusOf('http://elsewhere.example/other/-/health/live'), 421)
   })
 
   test('serves metrics on their own port', async () => {
