@@ -10,9 +10,11 @@ import { explain } from './explain.ts'
 import { exporting } from './export.ts'
 import { flow_attempts } from './flow_attempts.ts'
 import { flow_trial } from './flow_trial.ts'
+import { flows } from './flows.ts'
 import { groups } from './groups.ts'
 import { invitations } from './invitations.ts'
 import { me } from './me.ts'
+import { methodsAt } from './methods.ts'
 import { openapi } from './openapi.ts'
 import { outpost_stream } from './outpost_stream.ts'
 import { outposts } from './outposts.ts'
@@ -45,14 +47,18 @@ export const endpoints = (deps: ApiDeps): Endpoint[] => {
   return [...all, ...openapi(all)]
 }
 
+const pathBelow = (url: string, prefix: string): string => (url.split('?', 1)[0] ?? '').slice(prefix.length)
+
 /** To be registered with the prefix `/api`. */
 export const buildApi =
   (deps: ApiDeps): FastifyPluginAsync =>
   async (app) => {
-    handleProblems(app, deps.log)
+    const served = endpoints(deps)
+    const known = [...served, ...flows]
+    handleProblems(app, deps.log, (url) => methodsAt(known, pathBelow(url, app.prefix)))
     // Bodies arrive as bytes; each endpoint says which content types it understands.
     app.removeAllContentTypeParsers()
     app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
     const authenticate = openAuthenticator(deps)
-    for (const endpoint of endpoints(deps)) addEndpoint(app, { ...deps, authenticate }, endpoint)
+    for (const endpoint of served) addEndpoint(app, { ...deps, authenticate }, endpoint)
   }

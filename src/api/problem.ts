@@ -6,10 +6,19 @@ import type { Log } from '#/lib/log.ts'
 import { Problem } from '#/lib/problem.ts'
 import { answerWithProblems, requestIdOf, sendProblem } from '#/lib/problem_reply.ts'
 
-/** Sets both handlers on a Fastify instance or a part of one. */
-export const handleProblems = (app: FastifyInstance, log: Log): void => {
+/** Sets both handlers on a Fastify instance or a part of one. `methodsAt`: which methods the address of a request takes. */
+export const handleProblems = (app: FastifyInstance, log: Log, methodsAt: (url: string) => readonly string[]): void => {
   answerWithProblems(app, log, 'api.request.failed')
-  app.setNotFoundHandler((request, reply) => sendProblem(reply, new Problem('not_found'), requestIdOf(request)))
+  app.setNotFoundHandler((request, reply) => {
+    const methods = methodsAt(request.url)
+    if (methods.length === 0) return sendProblem(reply, new Problem('not_found'), requestIdOf(request))
+    const allow = methods.join(', ')
+    return sendProblem(
+      reply.header('allow', allow),
+      new Problem('method_not_allowed', { detail: `this address takes ${allow}` }),
+      requestIdOf(request),
+    )
+  })
 }
 
 /** What Fastify refuses before it has a route, as `frameworkErrors` of the whole instance: a path that can't be read or is too long names nothing. */

@@ -4,6 +4,7 @@ export const problems = {
   unauthenticated: { status: 401, title: 'Sign in or send a token' },
   forbidden: { status: 403, title: 'Not allowed' },
   not_found: { status: 404, title: 'There is no such thing' },
+  method_not_allowed: { status: 405, title: 'This address does not take that method' },
   conflict: { status: 409, title: 'It exists already, or is over' },
   precondition_failed: { status: 412, title: 'It changed in the meantime' },
   too_large: { status: 413, title: 'The request is too large' },
