@@ -74,6 +74,8 @@ export interface PageVariables {
   /** Two buttons: `confirm=yes` (in `hidden` already or not) and `abort=yes`. */
   device_confirm: HiddenForm & { client: ShownClient; user_code: string; network?: string; user_agent?: string }
   device_success: { client?: ShownClient }
+  /** Posted to the client, whose address `action` is; by itself where scripts run. */
+  form_post: HiddenForm & { client?: ShownClient }
   /** Two buttons of the same form: `logout=yes` signs out everywhere, without it only the client is told. */
   logout_confirm: HiddenForm & { client?: ShownClient }
   logged_out: { client?: ShownClient }

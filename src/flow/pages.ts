@@ -38,7 +38,7 @@ export interface PageRenderer {
   readonly scripts: Readonly<Record<Script, StaticFile>>
 }
 
-const scriptNames = ['passkey', 'captcha'] as const
+const scriptNames = ['passkey', 'captcha', 'form_post'] as const
 type Script = (typeof scriptNames)[number]
 
 export interface StaticFile extends StaticContent {
@@ -95,8 +95,8 @@ export const openPages = ({ templatesDir, log }: { templatesDir?: string | undef
         languages: address === undefined ? [] : offered(languages, locale, address),
         hidden: 'hidden' in variables ? Object.entries(variables.hidden).map(([name, value]) => ({ name, value })) : undefined,
       })
-      const hasScript =
-        'more' in variables && variables.more !== undefined && scriptNames.some((script) => script in (variables.more ?? {}))
+      const more = 'more' in variables ? (variables.more ?? {}) : {}
+      const hasScript = scriptNames.some((script) => script === name || script in more)
       return { html, headers: headers(locale, { pictures: [client?.logo_uri, ...pictures], formsStayHere, hasScript }) }
     },
   }
@@ -169,7 +169,7 @@ const readScripts = (): Record<Script, StaticFile> => {
     const text = readFileSync(`${templatesFolder}pages/${name}.js`, 'utf8')
     return { path: addressOf(name, text, 'js'), type: 'text/javascript', text }
   }
-  return { passkey: read('passkey'), captcha: read('captcha') }
+  return { passkey: read('passkey'), captcha: read('captcha'), form_post: read('form_post') }
 }
 
 const readStylesheet = (templatesDir: string | undefined): StaticFile => {

@@ -3,7 +3,7 @@
  * anew when what it was made of has changed; requests that run keep the one they began with.
  */
 import { createHmac } from 'node:crypto'
-import { type ClaimsParameter, type Configuration, errors, interactionPolicy, type KoaContextWithOIDC, Provider } from 'oidc-provider'
+import { type ClaimsParameter, type Configuration, errors, interactionPolicy, type KoaContextWithOIDC, type Provider } from 'oidc-provider'
 import { sessionCookieAttributes, sessionCookieName, sessionSeconds } from '#/identity/session_cookie.ts'
 import { deriveKey } from '#/lib/crypto.ts'
 import { acrValues, hasProven, meetsAcr, reachableAcrs, wantedAcrs } from '#/policy/acr.ts'
@@ -15,6 +15,7 @@ import { factsOf } from './clients.ts'
 import { findExistingGrant } from './consent.ts'
 import type { ProviderDeps } from './deps.ts'
 import { deviceFlowPages } from './device_pages.ts'
+import { providerWithOwnFormPost } from './form_post.ts'
 import { interactionPath } from './interaction.ts'
 import { logoutPages } from './logout_pages.ts'
 import { showPage } from './pages.ts'
@@ -184,7 +185,7 @@ export const buildProvider = (deps: ProviderDeps): Provider => {
       })
     },
   }
-  const provider = new Provider(issuerUrl, configuration)
+  const provider = new (providerWithOwnFormPost(deps))(issuerUrl, configuration)
   takeOver(provider, deps)
   return provider
 }

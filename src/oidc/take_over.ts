@@ -7,6 +7,8 @@ import { storeBackchannelLogout } from '#/model/backchannel_logouts.ts'
 import { type ClientClass, clientClassOf, factsOf, stillAllowed } from './clients.ts'
 import { consumeAtEnd } from './consumption.ts'
 import type { ProviderDeps } from './deps.ts'
+import { fillInUserCode } from './device_pages.ts'
+import { replaceLibraryForms } from './form_post.ts'
 import { signAccessToken } from './jwt_access_token.ts'
 import { restrictDiscovery } from './offered.ts'
 import { checkRegistration, registeredClient } from './registration.ts'
@@ -25,6 +27,8 @@ export const takeOver = (provider: Provider, deps: ProviderDeps): void => {
   keepSessionIds(provider)
   narrowGrants(provider)
   tellOfLogout(provider, deps)
+  fillInUserCode(provider)
+  replaceLibraryForms(provider, deps)
   // The types know it as read-only.
   Object.assign(provider.ReplayDetection, { unique: openReplays(deps) })
   provider.use(async (context, next) => {

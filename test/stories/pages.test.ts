@@ -127,6 +127,7 @@ const samples: { [Name in PageName]: PageVariables[Name] } = {
   device_input: { ...form, user_code: 'BCDF-GHJK', mistake: 'unknown' },
   device_confirm: { ...form, client, user_code: 'BCDF-GHJK', network: '192.0.2.7', user_agent: 'Firefox, Linux' },
   device_success: { client },
+  form_post: { action: '/', hidden: { code: 'x', state: 'y' }, client },
   logout_confirm: { ...form, client },
   logged_out: { client },
   applications: {
@@ -199,6 +200,8 @@ describe('pages in Chromium', needs('chromium'), () => {
     server = createServer((request, response) => {
       const { pathname, searchParams } = new URL(request.url ?? '/', 'http://localhost')
       const file = [pages.stylesheet, ...Object.values(pages.scripts)].find(({ path }) => path === pathname)
+      // Whoever posts stays where they are.
+      if (request.method === 'POST') return response.writeHead(204).end()
       if (file) return response.setHeader('content-type', file.type).end(file.text)
       const name = pathname.slice(1) as PageName
       if (!(name in samples)) return response.writeHead(404).end()
@@ -228,6 +231,8 @@ describe('pages in Chromium', needs('chromium'), () => {
           viewport: { width, height: 740 },
         })
         const page = await context.newPage()
+        // Or the page would be gone before it is looked at.
+        await page.route(`${site}${pages.scripts.form_post.path}`, (route) => route.fulfill({ contentType: 'text/javascript', body: '' }))
         for (const name of Object.keys(samples)) {
           await page.goto(`${site}/${name}?ui_locales=${locale}`)
           await page.evaluate(axe)
@@ -242,4 +247,17 @@ describe('pages in Chromium', needs('chromium'), () => {
         assert.deepEqual(complaints, [])
         await context.close()
       })
+
+  test('the form for the client is posted by itself, and by its button where no scripts run', async () => {
+    for (const javaScript of [true, false]) {
+      const { context, complaints } = await openContext(browser, { javaScript, origins: [site] })
+      const page = await context.newPage()
+      const posted = page.waitForRequest((request) => request.method() === 'POST')
+      await page.goto(`${site}/form_post`, { waitUntil: 'commit' })
+      if (!javaScript) await page.getByRole('button').click()
+      assert.equal((await posted).postData(), 'code=x&state=y')
+      assert.deepEqual(complaints, [])
+      await context.close()
+    }
+  })
 })
