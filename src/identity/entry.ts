@@ -1,6 +1,6 @@
 /** What users and groups have in common where they are written: each is an entry with a version and a place among the resources. */
 import { changesBetween } from '#/events/changes.ts'
-import { Problem } from '#/lib/problem.ts'
+import { type FieldError, Problem } from '#/lib/problem.ts'
 import type { Change } from './change.ts'
 import type { ResourceMetadata } from './resource_place.ts'
 
@@ -30,12 +30,18 @@ export const checkVersion = (entry: Entry, { resourceVersion }: Writing): void =
   if (!isAsSeen(resourceVersion, entry.resourceVersion)) throw new Problem('precondition_failed')
 }
 
-/** The patch without its read-only fields: they may come back as they were sent out; changed ones are Problem `invalid`. */
+/** Fields as someone wants them, and what is wrong with them already. */
+export interface Wanted {
+  input: object
+  errors: readonly FieldError[]
+}
+
+/** The patch without its read-only fields: they may come back as they were sent out; changed ones are errors. */
 export const withoutReadOnly = <Fields extends Entry>(
   current: Fields,
   { ...patch }: Record<string, unknown>,
   readOnly: readonly (keyof Fields & string)[],
-): Record<string, unknown> => {
+): { patch: Record<string, unknown>; errors: FieldError[] } => {
   const errors = readOnly.flatMap((field) => {
     const value = patch[field]
     delete patch[field]
@@ -44,8 +50,7 @@ export const withoutReadOnly = <Fields extends Entry>(
       ? []
       : [{ pointer: `/${field}`, detail: 'can not be written' }]
   })
-  if (errors.length) throw new Problem('invalid', { errors })
-  return patch
+  return { patch, errors }
 }
 
 export const metadataChanges = (

@@ -1,7 +1,7 @@
 /** What a field of a user or group may be. Checked here once for REST, manifests and import. */
 import { z } from 'zod'
 import { emailPattern } from '#/lib/mail_address.ts'
-import { Problem } from '#/lib/problem.ts'
+import { type FieldError, Problem } from '#/lib/problem.ts'
 
 /** Control, format (zero width, direction) and private characters, lone surrogates; and white space but the plain blank. */
 const unprintable = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]|(?! )\p{Zs}/u
@@ -75,15 +75,19 @@ export const namesField = (most: number) => z.array(nameField).max(most)
 
 const escapePointer = (part: PropertyKey): string => String(part).replaceAll('~', '~0').replaceAll('/', '~1')
 
-/** The parsed value. Throws a Problem that names every bad field. */
-export const parseFields = <Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> => {
+/** The parsed value. Throws a Problem that names every bad field, those known before among them. */
+export const parseFields = <Schema extends z.ZodType>(
+  schema: Schema,
+  value: unknown,
+  knownErrors: readonly FieldError[] = [],
+): z.output<Schema> => {
   const parsed = schema.safeParse(value)
-  if (parsed.success) return parsed.data
-  const errors = parsed.error.issues.flatMap((issue) => {
+  if (parsed.success && knownErrors.length === 0) return parsed.data
+  const errors = (parsed.error?.issues ?? []).flatMap((issue) => {
     const path = issue.path.map((part) => `/${escapePointer(part)}`).join('')
     if (issue.code === 'unrecognized_keys')
       return issue.keys.map((key) => ({ pointer: `${path}/${escapePointer(key)}`, detail: 'is not a field of it' }))
     return [{ pointer: path, detail: issue.message }]
   })
-  throw new Problem('invalid', { errors })
+  throw new Problem('invalid', { errors: [...knownErrors, ...errors] })
 }

@@ -25,7 +25,7 @@ import {
 } from '#/model/groups.ts'
 import { bumpUsers } from '#/model/users.ts'
 import { type Change, recordChange } from './change.ts'
-import { checkVersion, metadataChanges, type Replacement, type Writing, withoutReadOnly } from './entry.ts'
+import { checkVersion, metadataChanges, type Replacement, type Wanted, type Writing, withoutReadOnly } from './entry.ts'
 import { parseFields } from './field.ts'
 import { type Group, renderGroup, shownMembers, shownMembersInList } from './group.ts'
 import { type GroupFields, type GroupInput, groupFields } from './group_fields.ts'
@@ -33,7 +33,7 @@ import { mergePatch } from './merge_patch.ts'
 import { nameKey } from './name_key.ts'
 import { nestGroup } from './nesting.ts'
 import { type Page, type PageRequest, pageLimit, pageOf, parseCursor } from './page.ts'
-import { resolveGroups, resolveUsers } from './resolve.ts'
+import { resolveAll, resolveGroups, resolveUsers } from './resolve.ts'
 import { freePlace, type Place } from './resource_place.ts'
 import { parseSearch, rangeOf, searchText } from './search_text.ts'
 
@@ -148,7 +148,7 @@ export const updateGroup = (db: Db, id: string, patch: object, writing: Writing,
 
 /** All fields at once: what is not named gets its default, but members and parents stay as they are. Throws as `updateGroup`. */
 export const replaceGroup = (db: Db, id: string, input: GroupInput | object, replacement: Replacement, now: Date): Promise<Group> =>
-  writeGroup(db, id, () => input, replacement, now)
+  writeGroup(db, id, () => ({ input, errors: [] }), replacement, now)
 
 const membersAtOnce = 5_000
 
@@ -181,8 +181,7 @@ export const changeMembers = (
         isUuid(id) ? 'invalid' : 'not_found',
         isUuid(id) ? { errors: [{ pointer: '', detail: `wants at most ${shownMembers} names` }] } : {},
       )
-    const gained = await resolveUsers(tx, add, '/add')
-    const lost = await resolveUsers(tx, remove, '/remove')
+    const [gained = [], lost = []] = await resolveAll([() => resolveUsers(tx, add, '/add'), () => resolveUsers(tx, remove, '/remove')])
     await lockMembership(tx, [id])
     await lockGroupRow(tx, id)
     const group = await getGroup(tx, id, 0)
@@ -199,14 +198,14 @@ export const changeMembers = (
 /** Read-only fields may come back as they were sent out. */
 const readOnly = ['id', 'resourceVersion', 'createdAt', 'updatedAt', 'membersTruncated'] as const
 
-const patched = (current: Group, given: Record<string, unknown>): object => {
-  const patch = withoutReadOnly(current, given, readOnly)
+const patched = (current: Group, given: Record<string, unknown>): Wanted => {
+  const { patch, errors } = withoutReadOnly(current, given, readOnly)
   for (const list of ['members', 'parents']) if (patch[list] === null) patch[list] = []
   const { name, attributes } = current
-  return mergePatch({ name, attributes }, patch) as object
+  return { input: mergePatch({ name, attributes }, patch) as object, errors }
 }
 
-const writeGroup = (db: Db, id: string, makeInput: (current: Group) => object, replacement: Replacement, now: Date): Promise<Group> =>
+const writeGroup = (db: Db, id: string, makeInput: (current: Group) => Wanted, replacement: Replacement, now: Date): Promise<Group> =>
   db.transaction(async (tx) => {
     if (!isUuid(id)) throw new Problem('not_found')
     // Before any row, in the order in which users do it when their groups change.
@@ -214,7 +213,8 @@ const writeGroup = (db: Db, id: string, makeInput: (current: Group) => object, r
     await lockGroupRow(tx, id)
     const current = await getGroup(tx, id)
     checkVersion(current, replacement)
-    return await storeGroup(tx, current, parseFields(groupFields, makeInput(current)), replacement, now)
+    const { input, errors } = makeInput(current)
+    return await storeGroup(tx, current, parseFields(groupFields, input, errors), replacement, now)
   })
 
 const storeGroup = async (tx: Db, current: Group, fields: GroupFields, replacement: Replacement, now: Date): Promise<Group> => {
@@ -273,10 +273,13 @@ const claimName = async (db: Db, { group_id, name_key }: GroupToWrite): Promise<
 }
 
 /** Ids of members and parents; undefined where nothing is said. */
-const resolveNames = async (db: Db, { members, parents }: GroupFields) => ({
-  parent_ids: parents && (await resolveGroups(db, parents, '/parents')),
-  member_ids: members && (await resolveUsers(db, members, '/members')),
-})
+const resolveNames = async (db: Db, { members, parents }: GroupFields) => {
+  const [member_ids, parent_ids] = await resolveAll([
+    members && (() => resolveUsers(db, members, '/members')),
+    parents && (() => resolveGroups(db, parents, '/parents')),
+  ])
+  return { member_ids, parent_ids }
+}
 
 /** A list that was cut when it was read can not be written back: those not shown would be lost. */
 const compareMembers = async (db: Db, group: Group, member_ids: string[]): Promise<{ gained: string[]; lost: string[] }> => {

@@ -1,5 +1,5 @@
 /** From names to ids. Throws Problem `invalid` that names every unknown one by its place in the list at `pointer`; ids come in no order, each once. */
-import { Problem } from '#/lib/problem.ts'
+import { type FieldError, Problem } from '#/lib/problem.ts'
 import type { Db } from '#/lib/sql.ts'
 import { findGroupsByKeys } from '#/model/groups.ts'
 import { findUsersByKeys } from '#/model/users.ts'
@@ -14,6 +14,22 @@ export const resolveGroups = (db: Db, names: string[], pointer: string): Promise
   resolve(names, { pointer, kind: 'group' }, async (keys) =>
     (await findGroupsByKeys(db, keys)).map(({ name_key, group_id }) => [name_key, group_id]),
   )
+
+/** One after the other, undefined where nothing is asked. Throws one Problem `invalid` with the errors of all of them. */
+export const resolveAll = async (asked: readonly ((() => Promise<string[]>) | undefined)[]): Promise<(string[] | undefined)[]> => {
+  const found: (string[] | undefined)[] = []
+  const errors: FieldError[] = []
+  for (const find of asked) {
+    try {
+      found.push(await find?.())
+    } catch (error) {
+      if (!(error instanceof Problem && error.code === 'invalid')) throw error
+      errors.push(...error.errors)
+    }
+  }
+  if (errors.length) throw new Problem('invalid', { errors })
+  return found
+}
 
 const resolve = async (
   names: string[],

@@ -30,7 +30,7 @@ import {
   updateUserRow,
 } from '#/model/users.ts'
 import { type Change, recordChange } from './change.ts'
-import { checkVersion, metadataChanges, type Replacement, type Writing, withoutReadOnly } from './entry.ts'
+import { checkVersion, metadataChanges, type Replacement, type Wanted, type Writing, withoutReadOnly } from './entry.ts'
 import { parseFields } from './field.ts'
 import { mergePatch } from './merge_patch.ts'
 import { emailKey, nameKey } from './name_key.ts'
@@ -163,7 +163,7 @@ export const updateUser = (db: Db, id: string, patch: object, writing: Writing, 
 
 /** All fields at once: what is not named gets its default. Throws as `updateUser`. */
 export const replaceUser = (db: Db, id: string, input: UserInput | object, replacement: Replacement, now: Date): Promise<User> =>
-  writeUser(db, id, () => input, replacement, now)
+  writeUser(db, id, () => ({ input, errors: [] }), replacement, now)
 
 /** Ends its sessions and removes its password and memberships. Throws Problem `not_found`, `precondition_failed`. */
 export const deleteUser = (db: Db, id: string, writing: Writing, now: Date): Promise<void> =>
@@ -183,22 +183,24 @@ export const deleteUser = (db: Db, id: string, writing: Writing, now: Date): Pro
 /** Read-only fields may come back as they were sent out. */
 const readOnly = ['id', 'resourceVersion', 'createdAt', 'updatedAt'] as const
 
-const patched = (current: User, given: Record<string, unknown>): object => {
-  const patch = withoutReadOnly(current, given, readOnly)
+const patched = (current: User, given: Record<string, unknown>): Wanted => {
+  const { patch, errors } = withoutReadOnly(current, given, readOnly)
   const fields: Record<string, unknown> = fieldsOf(current)
   if (patch.groups === null) patch.groups = []
   // A new address is not verified because the old one was.
   if (patch.emailVerified === undefined && patch.email !== undefined) delete fields.emailVerified
-  return mergePatch(fields, patch) as object
+  return { input: mergePatch(fields, patch) as object, errors }
 }
 
 const attempts = 5
 
-const writeUser = (db: Db, id: string, makeInput: (current: User) => object, replacement: Replacement, now: Date): Promise<User> =>
+const parseWanted = ({ input, errors }: Wanted) => parseFields(userFields, input, errors)
+
+const writeUser = (db: Db, id: string, makeInput: (current: User) => Wanted, replacement: Replacement, now: Date): Promise<User> =>
   db.transaction(async (tx) => {
     for (let i = 0; i < attempts; i++) {
       const seen = await getUser(tx, id)
-      const fields = complete(parseFields(userFields, makeInput(seen)), seen)
+      const fields = complete(parseWanted(makeInput(seen)), seen)
       const { gained, lost } = await compareGroups(tx, seen, fields.groups)
       if (gained.length + lost.length) await lockMembership(tx, [...gained, ...lost])
       await lockUserRow(tx, id)
