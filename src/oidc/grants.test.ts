@@ -236,6 +236,21 @@ describe('the token endpoint', () => {
       { ...basic(client), dpop },
     )
     assert.deepEqual([answer.status, answer.body.token_type], [200, 'DPoP'])
+    // RFC 9449 section 5: of a proof that is replayed or of another request, whatever the grant.
+    const refused = [
+      dpop,
+      await proof('GET', '/oauth2/token'),
+      await proof('POST', '/oauth2/userinfo'),
+      await proof('POST', '/oauth2/token', { iat: 1 }),
+    ]
+    for (const bad of refused)
+      for (const grant of [
+        { grant_type: 'client_credentials' },
+        { grant_type: 'refresh_token', refresh_token: String(answer.body.refresh_token) },
+      ]) {
+        const { status, body } = await post(`${test.issuer}/oauth2/token`, grant, { ...basic(client), dpop: bad })
+        assert.deepEqual([status, body.error], [400, 'invalid_dpop_proof'], `${grant.grant_type} ${body.error_description}`)
+      }
     assert.deepEqual(claimsOf(answer.body.access_token).cnf, { jkt: await calculateJwkThumbprint(jwk) })
     assert.equal((await userinfo(test, answer.body.access_token)).status, 401)
     const ath = Buffer.from(await crypto.subtle.digest('SHA-256', Buffer.from(String(answer.body.access_token)))).toString('base64url')
