@@ -241,7 +241,7 @@ describe('the token endpoint', () => {
       dpop,
       await proof('GET', '/oauth2/token'),
       await proof('POST', '/oauth2/userinfo'),
-      await proof('POST', '/oauth2/token', { iat: 1 }),
+      await proof('POST', '/oauth2/token', { jti: '' }),
     ]
     for (const bad of refused)
       for (const grant of [
