@@ -39,6 +39,7 @@ export const requirements = {
   nginx: { package: 'nginx', isThere: () => findProgram('nginx') !== undefined },
   caddy: { package: 'caddy', isThere: () => findProgram('caddy') !== undefined },
   redis: { package: 'redis-server', isThere: () => findProgram('redis-server') !== undefined },
+  curl: { package: 'curl', isThere: () => findProgram('curl') !== undefined },
   haproxy: { package: 'haproxy', isThere: () => findProgram('haproxy') !== undefined },
 } satisfies Record<string, Requirement>
 
