@@ -72,6 +72,9 @@ describe('POST /api/v1/invitations', () => {
   })
 
   it('is an entrance of the flow it names', async () => {
+    const stages = [{ stage: 'invitation' }, { stage: 'user_write' }]
+    const flow = { metadata: { name: 'partners' }, spec: { designation: 'enrollment', stages } }
+    assert.equal((await api.call('POST', '/api/v1/namespaces/default/flows', flow)).status, 201)
     const { body } = await invite({ flow: 'partners' })
     assert.match(body.url, /\/flow\/partners\?invitation=/)
     assert.equal(await findInvited(api.db, shownAt(body.url), now()), undefined)
@@ -85,6 +88,8 @@ describe('POST /api/v1/invitations', () => {
     ['a life of no time', { expiresIn: '0s' }, '/expiresIn'],
     ['a life in words', { expiresIn: 'a week' }, '/expiresIn'],
     ['a flow that is an address', { flow: '../account' }, '/flow'],
+    ['a flow that there is not', { flow: 'nope' }, '/flow'],
+    ['a flow that enrolls nobody', { flow: 'authentication' }, '/flow'],
     ['a language that is none', { locale: '!' }, '/locale'],
     ['sending to nobody', { send: true }, '/email'],
     ['a field unknown', { colour: 'red' }, '/colour'],

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { findFlow } from '#/flow/flows.ts'
 import { emailField, localeField, namesField, personNameField } from '#/identity/field.ts'
 import { findGroup, type Group } from '#/identity/groups.ts'
 import { createInvitation, defaultInvitationFlow, deleteInvitation, type Invitation } from '#/identity/invitations.ts'
@@ -43,7 +44,7 @@ const createSchema = z.strictObject({
   groups: namesField(100)
     .default([])
     .describe('Names of the groups they will be in: groups that you may put people into, and that give nothing you do not have.'),
-  flow: resourceName.default(defaultInvitationFlow).describe('Flow that it is an entrance of.'),
+  flow: resourceName.default(defaultInvitationFlow).describe('Flow that it is an entrance of: one of designation enrollment.'),
   expiresIn: z
     .string()
     .max(20)
@@ -123,6 +124,9 @@ export const invitations = ({ db, snapshot, settings, rootSecret }: ApiDeps): En
         503: { description: 'It was to be mailed and no mail can be sent.' },
       },
       handle: async ({ body: { email = null, name = null, locale = null, ...body }, caller, http, change, now, address }) => {
+        // Any other flow would make nobody of whoever opens it, and one that is not there answers 404.
+        if (findFlow(snapshot, http.authServer, body.flow)?.designation !== 'enrollment')
+          throw new Problem('invalid', { errors: [{ pointer: '/flow', detail: 'is no flow of designation enrollment here' }] })
         if (body.send && email === null) throw new Problem('invalid', { errors: [{ pointer: '/email', detail: 'is needed to send it' }] })
         const groups = await findFillable(caller, body.groups)
         const expires_at = new Date(now.getTime() + (parseDuration(body.expiresIn) ?? 0))
