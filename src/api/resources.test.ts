@@ -124,6 +124,16 @@ describe('POST /api/v1/apply', () => {
     assert.equal(body[0]?.result, 'created')
   })
 
+  it('takes a JSON array as a document for each of its resources', async () => {
+    const group = (name: string) => ({ apiVersion: 'signet.dev/v1alpha1', kind: 'Group', metadata: { name }, spec: {} })
+    const { status, body } = await api.call<Result[]>('POST', '/api/v1/apply', [
+      group('first'),
+      { ...group('bad'), kind: 'Bogus' },
+      group('last'),
+    ])
+    assert.deepEqual([status, body.map(({ name, result }) => `${name} ${result}`)], [422, ['first created', 'bad refused', 'last created']])
+  })
+
   it('deletes what the selector selects and no document names', async () => {
     const spare = manifests.replaceAll('shop', 'spare').split('---')[3] ?? ''
     assert.equal((await api.call('POST', '/api/v1/apply', spare)).status, 200)

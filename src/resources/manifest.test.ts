@@ -82,6 +82,20 @@ test('a large text is read as a small one is', async () => {
   assert.equal(second?.lineOf('/kind'), 6)
 })
 
+test('resources in a list are documents of their own, each with its lines', async () => {
+  for (const text of ['[{"kind": "A"},\n{"kind": "B", "spec":\n{"x": 1}}]', '- kind: A\n- kind: B\n  spec: {x: 1}\n']) {
+    const [first, second, ...more] = await parseManifests(text)
+    assert.deepEqual([first?.value, second?.value, more], [{ kind: 'A' }, { kind: 'B', spec: { x: 1 } }, []])
+    assert.equal(second?.lineOf('/spec/x'), 3)
+  }
+  assert.deepEqual(await parseManifests('[]'), [])
+  const nested = await parseManifests('[{"kind": "List", "items": [{"kind": "A"}]}, [{"kind": "B"}], null]')
+  assert.deepEqual(
+    nested.map(({ value }) => value),
+    [{ kind: 'A' }, [{ kind: 'B' }], null],
+  )
+})
+
 test('the items of a List stand for themselves, each with its lines', async () => {
   const [, second] = await parseManifests('kind: List\nitems:\n- kind: A\n- kind: B\n  spec:\n    x: 1\n')
   assert.deepEqual(second?.value, { kind: 'B', spec: { x: 1 } })

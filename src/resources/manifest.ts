@@ -32,7 +32,7 @@ const largestOnTheSpot = 4 * 1_024
 
 /**
  * Throws Problem `too_large`, and `unavailable` when too many are read. What can't be read is a manifest with errors. Empty documents are
- * left out; the items of a `kind: List` stand for themselves.
+ * left out; the items of a list and of a `kind: List` stand for themselves.
  */
 export const parseManifests = async (text: string): Promise<Manifest[]> => {
   if (Buffer.byteLength(text) > largestText) throw new Problem('too_large', { detail: `manifests may have at most ${largestText} bytes` })

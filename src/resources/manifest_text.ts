@@ -37,7 +37,7 @@ const deepest = 200
 /** Why the whole text is refused. */
 export class TooMuch extends Error {}
 
-/** What can't be read is a document with mistakes; empty ones are left out; the items of a `kind: List` stand for themselves. Throws TooMuch. */
+/** What can't be read is a document with mistakes; empty ones are left out; the items of a list and of a `kind: List` stand for themselves. Throws TooMuch. */
 export const readText = (text: string): DocumentText[] => {
   const counter = new LineCounter()
   let documents: Document[]
@@ -131,14 +131,25 @@ const readDocument = (document: Document, counter: LineCounter): DocumentText[] 
   try {
     const value: unknown = document.toJS({ maxAliasCount: mostAliases })
     if (value === null) return []
-    if (!isObject(value) || value.kind !== 'List' || !Array.isArray(value.items)) return [render(value, lines)]
-    // As kubectl writes it.
-    const items = partOf(lines, 'items') ?? lines
-    return value.items.map((item, index) => render(item, partOf(items, String(index)) ?? items))
+    // A list of resources, as programs send it, or one as kubectl writes it.
+    return (Array.isArray(value) ? eachOf(value, lines) : [{ value, lines }]).flatMap(itemsOf).map((part) => render(part.value, part.lines))
   } catch (error) {
     return [unreadable(`can't be read: ${(error as Error).message.split('\n')[0]}`, lineAt(lines))]
   }
 }
+
+interface Part {
+  value: unknown
+  lines: Lines
+}
+
+const eachOf = (values: readonly unknown[], lines: Lines): Part[] =>
+  values.map((value, index) => ({ value, lines: partOf(lines, String(index)) ?? lines }))
+
+const itemsOf = ({ value, lines }: Part): Part[] =>
+  isObject(value) && value.kind === 'List' && Array.isArray(value.items)
+    ? eachOf(value.items, partOf(lines, 'items') ?? lines)
+    : [{ value, lines }]
 
 const render = (value: unknown, lines: Lines): DocumentText => {
   // Times, sets and the like have no place in JSON.
