@@ -69,4 +69,32 @@ spec: { allowedGrantTypes: [authorization_code, client_credentials, device_code]
       assert.deepEqual([status, body.scope, claimsOf(body.access_token).scope], [200, 'openid email', 'openid email'])
     }
   })
+
+  it('discovery names the scopes that a policy lets somebody have', async () => {
+    const offered = async () => {
+      const answer = await fetch(`${test.issuer}/few/.well-known/openid-configuration`)
+      return ((await answer.json()) as { scopes_supported: string[] }).scopes_supported.sort()
+    }
+    await test.apply(`
+apiVersion: signet.dev/v1alpha1
+kind: AuthPolicy
+metadata: { name: few, namespace: default, labels: { few: 'yes' } }
+spec: { allowedScopes: [openid, profile, pay] }
+---
+apiVersion: signet.dev/v1alpha1
+kind: AuthServer
+metadata: { name: few, namespace: default }
+spec: { issuerUrl: '${test.issuer}/few', policySelector: { matchLabels: { few: 'yes' } } }
+`)
+    assert.deepEqual(await offered(), ['openid', 'pay', 'profile'])
+    await test.apply(clientManifest('fewer', '', 'openid, pay').replace('{ name: default }', '{ name: few }'))
+    assert.deepEqual(await offered(), ['openid', 'pay', 'profile'])
+    await test.apply(`
+apiVersion: signet.dev/v1alpha1
+kind: AuthPolicy
+metadata: { name: few, namespace: default, labels: { few: 'yes' } }
+spec: {}
+`)
+    assert.deepEqual(await offered(), ['address', 'email', 'groups', 'offline_access', 'openid', 'pay', 'phone', 'profile'])
+  })
 })

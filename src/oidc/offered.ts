@@ -8,6 +8,8 @@ export interface Offered {
   authMethods: string[]
   /** Every scope that a client or a policy names. */
   scopes: string[]
+  /** Those that some policy lets a client have. Undefined: one says nothing about scopes. */
+  allowedScopes: string[] | undefined
   requirePushedAuthorizationRequests: boolean
   requireSignedRequestObject: boolean
 }
@@ -30,6 +32,9 @@ export const offeredBy = (snapshot: Pick<Snapshot, 'list' | 'client'>, authServe
     responseTypes: sorted(all.map(({ allowedResponseTypes }) => allowedResponseTypes)),
     authMethods: sorted(all.map(({ authMethods }) => authMethods)),
     scopes: sorted(scopes),
+    allowedScopes: all.some(({ allowedScopes }) => allowedScopes === undefined)
+      ? undefined
+      : sorted(all.map(({ allowedScopes }) => allowedScopes ?? [])),
     requirePushedAuthorizationRequests: all.every((policy) => policy.requirePushedAuthorizationRequests),
     requireSignedRequestObject: all.every((policy) => policy.requireSignedRequestObject),
   }
@@ -47,6 +52,8 @@ export const restrictDiscovery = (document: Record<string, unknown>, offered: Of
   keep('grant_types_supported', (grant) => offered.grantTypes.includes(grant))
   keep('response_types_supported', (type) => types.has(words(type)))
   keep('token_endpoint_auth_methods_supported', (method) => offered.authMethods.includes(method))
+  const { allowedScopes } = offered
+  if (allowedScopes) keep('scopes_supported', (scope) => allowedScopes.includes(scope))
   if (!offered.grantTypes.includes('urn:ietf:params:oauth:grant-type:device_code')) document.device_authorization_endpoint = undefined
   if (offered.requirePushedAuthorizationRequests) document.require_pushed_authorization_requests = true
   if (offered.requireSignedRequestObject) document.require_signed_request_object = true
