@@ -361,6 +361,9 @@ spec: { issuerUrl: '${test.issuer}/narrow', policySelector: { matchLabels: { sig
     await test.apply(server('ES256'))
     const offered = (await (await fetch(`${test.issuer}/narrow/.well-known/openid-configuration`)).json()) as Record<string, unknown>
     assert.deepEqual(offered.id_token_signing_alg_values_supported, ['ES256'])
+    // RFC 8414 section 3.1.
+    for (const path of ['/narrow/.well-known/oauth-authorization-server', '/.well-known/oauth-authorization-server/narrow'])
+      assert.deepEqual(await (await fetch(`${test.issuer}${path}`)).json(), offered)
     const answer = await token({ issuer: `${test.issuer}/narrow` }, await test.credentials('narrow'), { grant_type: 'client_credentials' })
     assert.deepEqual([answer.status, answer.body.error], [401, 'invalid_client'])
   })

@@ -25,6 +25,13 @@ const host = { host: 'id.example.com' }
 const routed: [title: string, request: IncomingMessage, expected: Record<string, unknown>][] = [
   ['a path of the OpenID provider goes to oidc', ask('/oauth2/token?a=b', host), { part: 'oidc', url: '/oauth2/token?a=b' }],
   ['discovery goes to oidc', ask('/.well-known/openid-configuration', host), { part: 'oidc' }],
+  [
+    'the metadata of an issuer with a path stands below the root of its host too (RFC 8414 section 3.1)',
+    ask('/.well-known/oauth-authorization-server/staff?a=b', host),
+    { part: 'oidc', url: '/.well-known/oauth-authorization-server?a=b' },
+  ],
+  ['of no issuer there is metadata', ask('/.well-known/oauth-authorization-server/nobody', host), { part: 'core' }],
+  ['nor below one', ask('/.well-known/oauth-authorization-server/staff/x', host), { part: 'core' }],
   ['anything else goes to core', ask('/account', host), { part: 'core', url: '/account' }],
   ['the prefix of an issuer is cut off', ask('/staff/oauth2/token', host), { part: 'oidc', url: '/oauth2/token' }],
   ['the prefix alone is the root', ask('/staff?x', host), { part: 'core', url: '/?x' }],

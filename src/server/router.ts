@@ -34,14 +34,15 @@ export const route = (request: IncomingMessage, { authServerFor, guardedPrefix, 
   const peer = plainAddress(request.socket.remoteAddress ?? '')
   const isTrusted = isTrustedProxy(peer)
   const requestId = (isTrusted && matching(headers['x-request-id'], requestIdPattern)) || randomUUID()
-  const target = parseTarget(request.url ?? '')
-  if (!target) return { kind: 'refused', status: 400, detail: 'the request target is not a path', requestId }
-  const host = (isTrusted && last(headers['x-forwarded-host'])) || target.host || headers.host || ''
+  const given = parseTarget(request.url ?? '')
+  if (!given) return { kind: 'refused', status: 400, detail: 'the request target is not a path', requestId }
+  const host = (isTrusted && last(headers['x-forwarded-host'])) || given.host || headers.host || ''
   // Of several hosts we would take the first, and the next server perhaps the last (RFC 9112 section 3.2).
   if (hostLines(rawHeaders) > 1) return { kind: 'refused', status: 400, detail: 'there is more than one Host header', requestId }
   if (!hostPattern.test(host)) return { kind: 'refused', status: 400, detail: 'the Host header is missing or malformed', requestId }
   const network = isTrusted ? personAddress(peer, headers['x-forwarded-for'], isTrustedProxy) : peer
   const asked = host.toLowerCase()
+  const target = metadataBelowIssuer(given, (path) => authServerFor(asked, path))
   const guarded: Route = { kind: 'outpost', url: target.url, caller: { network, requestId, host: asked, isTrusted } }
   if (target.path.startsWith(outpostPrefix)) return guarded
   const authServer = authServerFor(asked, target.path)
@@ -67,8 +68,21 @@ const hostLines = (rawHeaders: readonly string[]): number => {
   return count
 }
 
-const isOidc = (path: string) =>
-  path.startsWith('/oauth2/') || path === '/.well-known/openid-configuration' || path === '/.well-known/oauth-authorization-server'
+const metadataPath = '/.well-known/oauth-authorization-server'
+
+const isOidc = (path: string) => path.startsWith('/oauth2/') || path === '/.well-known/openid-configuration' || path === metadataPath
+
+/** For an issuer with a path, RFC 8414 section 3.1 has the metadata's path before that of the issuer: the same as behind it. */
+const metadataBelowIssuer = (
+  target: { url: string; path: string },
+  authServerFor: (path: string) => AuthServerRef | undefined,
+): { url: string; path: string } => {
+  if (!target.path.startsWith(`${metadataPath}/`)) return target
+  const issuerPath = target.path.slice(metadataPath.length)
+  if (authServerFor(issuerPath)?.pathPrefix !== issuerPath) return target
+  const path = `${issuerPath}${metadataPath}`
+  return { path, url: `${path}${target.url.slice(target.path.length)}` }
+}
 
 /** What only a proxy may say: who is calling, for what address, as whom, with which certificate. Nothing behind the router asks for the last two. */
 const claims =
