@@ -1,5 +1,16 @@
 import { z } from 'zod'
-import { always, distinct, paused, redirectUriProblem, reference, scopeToken, stringsOf, text, webUrl } from './fields.ts'
+import {
+  always,
+  applicationUriProblem,
+  distinct,
+  paused,
+  redirectUriProblem,
+  reference,
+  scopeToken,
+  stringsOf,
+  text,
+  webUrl,
+} from './fields.ts'
 import { defineKind } from './kind.ts'
 import { authMethod, clientSigningAlg, grantType, responseType, serverSigningAlg } from './oauth.ts'
 
@@ -25,6 +36,7 @@ const jwks = z
 /** As much of a spec as there is: a field may be missing or of another type. */
 interface Incomplete {
   readonly clientType?: unknown
+  readonly applicationType?: unknown
   readonly redirectUris?: unknown
   readonly postLogoutRedirectUris?: unknown
   readonly grantTypes?: unknown
@@ -47,7 +59,7 @@ const checkTogether = (spec: Incomplete, context: z.core.$RefinementCtx): void =
 
   for (const field of ['redirectUris', 'postLogoutRedirectUris'] as const)
     for (const [index, uri] of stringsOf(spec[field])) {
-      const problem = redirectUriProblem(uri, type)
+      const problem = redirectUriProblem(uri, type) ?? applicationUriProblem(uri, spec.applicationType)
       if (problem) refuse([field, index], problem)
     }
 
@@ -102,6 +114,12 @@ export const AuthClient = defineKind({
         .enum(['confidential', 'public'])
         .default('confidential')
         .describe('confidential: it keeps a secret or a key. public: it runs where everyone can read it.'),
+      applicationType: z
+        .enum(['web', 'native'])
+        .optional()
+        .describe(
+          'native: it runs on the machine of the person, who comes back by a private-use scheme, or by http at any port of 127.0.0.1, [::1] or localhost (RFC 8252). web: neither. Absent: native where an address has a private-use scheme, else web.',
+        ),
       redirectUris: distinct(z.string().max(2048), 100).default([]).describe('Addresses people may be sent back to, compared exactly.'),
       scopes: distinct(scopeToken, 200).default(['openid']).describe('Scopes it may ask for.'),
       grantTypes: distinct(grantType, 20)

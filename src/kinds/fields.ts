@@ -169,4 +169,15 @@ export const redirectUriProblem = (value: string, clientType: 'confidential' | '
     : 'a private-use scheme wants a domain in reverse, such as com.example.app:/callback (RFC 8252)'
 }
 
+/** What the type of an application demands beside (OpenID Connect Dynamic Registration section 2), of an address that is sound in itself. */
+export const applicationUriProblem = (value: string, applicationType: unknown): string | undefined => {
+  const { protocol, hostname } = new URL(value)
+  if (applicationType === 'web' && !/^https?:$/.test(protocol)) return 'a private-use scheme is for native applications'
+  if (applicationType !== 'native') return undefined
+  const isOwnMachine = ['localhost', '127.0.0.1', '[::1]'].includes(hostname)
+  if (protocol === 'http:' && !isOwnMachine) return 'of a native application wants https, or http on loopback (RFC 8252)'
+  if (protocol === 'https:' && isOwnMachine) return 'of a native application wants http on loopback (RFC 8252 section 7.3)'
+  return undefined
+}
+
 export const expressionText = (what: string) => text(2_000).describe(what)

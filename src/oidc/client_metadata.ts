@@ -64,7 +64,7 @@ export const clientMetadata = (
       ...Object.fromEntries(named.filter(([, value]) => value !== undefined)),
       client_id: clientId,
       client_name: spec.displayName ?? metadata.name,
-      application_type: spec.redirectUris.some((uri) => !/^https?:/.test(uri)) ? 'native' : 'web',
+      application_type: spec.applicationType ?? (spec.redirectUris.some((uri) => !/^https?:/.test(uri)) ? 'native' : 'web'),
       grant_types: grantTypes.filter((grant) => grant !== deviceCode || mayUseDeviceCode(spec, tokenEndpointAuthMethod)),
       response_types: [...responseTypes],
       token_endpoint_auth_method: tokenEndpointAuthMethod,
