@@ -20,6 +20,8 @@ export interface UpState {
   server: string
   /** Address on this machine that it listens on. */
   connect: string
+  /** Set where no AuthServer is at BASE_URL: `server` leads elsewhere then, and is asked for at this port of `connect`. */
+  port?: number
   /** With its password. */
   databaseUrl: string
   /** Whether that database is the embedded one. */

@@ -46,7 +46,10 @@ export const openRest = async (values: ConnectionValues, env: Environment): Prom
         ? `there is no token in ${settings.DATA_DIR}. Give one with --token or SIGNET_TOKEN.`
         : `the owner's token is not sent to ${server}, which is not ${up ? `${up.server}, the server of ${settings.DATA_DIR}` : `a server that runs on ${settings.DATA_DIR}`}. Give a token with --token or SIGNET_TOKEN.`,
     )
-  return { call: (method, path, options) => call({ server, token, connect: isOwn ? up.connect : undefined }, { method, path, ...options }) }
+  return {
+    call: (method, path, options) =>
+      call({ server, token, ...(isOwn ? { connect: up.connect, port: up.port } : {}) }, { method, path, ...options }),
+  }
 }
 
 const given = (flag: string, value: string | undefined): [string, string][] => (value === undefined ? [] : [[flag, value]])
@@ -62,16 +65,17 @@ interface Call {
 const patienceMs = 120_000
 
 const call = async (
-  { server, token, connect }: { server: string; token: Secret; connect: string | undefined },
+  { server, token, connect, port }: { server: string; token: Secret; connect?: string; port?: number | undefined },
   { method, path, body, contentType, expected = [200, 201, 204] }: Call,
 ): Promise<RestAnswer> => {
-  const { status, text } = await send(server + path, {
+  const { status, text } = await send(port === undefined ? server + path : local(server + path, { connect, port }), {
     method,
     connect,
     patienceMs,
     headers: {
       authorization: `Bearer ${token.reveal()}`,
       accept: 'application/json',
+      ...(port === undefined ? {} : { host: new URL(server).host }),
       ...(body === undefined ? {} : { 'content-type': contentType ?? 'application/json' }),
     },
     ...(body === undefined ? {} : { body }),
@@ -81,6 +85,12 @@ const call = async (
   const parsed = parse(text)
   if (!expected.includes(status)) throw refusal(status, parsed)
   return { status, body: parsed }
+}
+
+/** The same at the listener of our own, whatever the name in the address leads to: the token goes nowhere else. */
+const local = (address: string, { connect = '127.0.0.1', port }: { connect: string | undefined; port: number }): string => {
+  const { pathname, search } = new URL(address)
+  return `http://${connect.includes(':') ? `[${connect}]` : connect}:${port}${pathname}${search}`
 }
 
 const parse = (text: string): unknown => {

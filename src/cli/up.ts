@@ -25,6 +25,10 @@ type Stops = ((withinMs: number) => Promise<unknown> | unknown)[]
 /** An address to connect to, of one that was bound. */
 const reachable = (bound: string): string => ({ '0.0.0.0': '127.0.0.1', '::': '::1' })[bound] ?? bound
 
+/** Where people get in: BASE_URL, unless no AuthServer is there, since its issuer stays when BASE_URL or PORT is another one. */
+const addressOf = (baseUrl: string, issuers: readonly string[]): string =>
+  issuers.includes(baseUrl.replace(/\/$/, '')) ? baseUrl : (issuers.at(-1) ?? baseUrl)
+
 /** Of the ten seconds that are promised. */
 const stopWithinMs = 9_000
 
@@ -68,9 +72,17 @@ const run = async (settings: Settings, { demo, authServer }: { demo: boolean; au
     const worker = await startWorker({ log, clock: systemClock, settings: settled, databaseUrl, rootSecret })
     stops.unshift((withinMs) => Promise.all([server.stop(), worker.stop(withinMs)]))
     await Promise.race([server.started, stopped])
-    keepUpState(dataDir, { pid: process.pid, server: settled.BASE_URL, connect: reachable(server.address), databaseUrl, embedded })
+    const address = addressOf(settled.BASE_URL, server.issuers())
+    const isElsewhere = address !== settled.BASE_URL
+    keepUpState(dataDir, {
+      pid: process.pid,
+      server: address,
+      connect: reachable(server.address),
+      ...(isElsewhere ? { port: server.port } : {}),
+      databaseUrl,
+      embedded,
+    })
     stops.unshift(() => dropUpState(dataDir))
-    const address = settled.BASE_URL
     lock.setNote(`${address}, process ${process.pid}`)
     const running = demo && !isStopped() ? await startDemo({ settings: settled, log, connect: reachable(server.address) }) : undefined
     if (running) stops.unshift(() => running.stop())
@@ -79,6 +91,10 @@ const run = async (settings: Settings, { demo, authServer }: { demo: boolean; au
       say(`Signet is ready (${((performance.now() - began) / 1_000).toFixed(1)} s).`)
       say('')
       say(`  Address    ${address}`)
+      if (isElsewhere)
+        say(
+          `             No AuthServer is at ${settled.BASE_URL} (BASE_URL), which answers 421: start with BASE_URL and PORT as they were, or apply an AuthServer with that issuerUrl.`,
+        )
       say('  User       admin')
       if (first.password) say(`  Password   ${first.password.reveal()}   (shown this once; change it at ${address}/account/password)`)
       else if (first.made) say('  Password   the one in SIGNET_BOOTSTRAP_PASSWORD')

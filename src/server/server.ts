@@ -47,6 +47,8 @@ export interface RunningServer {
   started: Promise<FirstStart | undefined>
   /** Resolves when every part is open, for which nobody needs to wait; rejects when the program of one can't be loaded: then this process is of no use. */
   loaded: Promise<void>
+  /** Issuers that are answered for, those with the longest path first; none before `started`. */
+  issuers(): readonly string[]
   /** Stops accepting, finishes what runs, closes the database. */
   stop(): Promise<void>
 }
@@ -83,7 +85,9 @@ export const startServer = async ({
   let handle: Handle = (request, response) =>
     refuse(request, response, { code: 'unavailable', detail: 'Signet is starting', retryAfter: startingRetryAfter })
 
+  const isAnswered = ({ namespace, name }: { namespace: string; name: string }) => only === undefined || only === `${namespace}/${name}`
   let serving = false
+  let served: Pick<Snapshot, 'authServers'> | undefined
   let faultyPart: () => string | undefined = () => undefined
   const whenServing = async (): Promise<Readiness> => {
     if (!serving) return { ready: false, reason: 'Signet is starting' }
@@ -166,11 +170,12 @@ export const startServer = async ({
       parts: parts.handle,
       authServerFor: (host, path) => {
         const found = snapshot.authServerFor(host, path)
-        return found && (only === undefined || only === `${found.namespace}/${found.name}`) ? found : undefined
+        return found && isAnswered(found) ? found : undefined
       },
       guardedPrefix: openGuardedHosts(snapshot),
       isTrustedProxy,
     })
+    served = snapshot
     serving = true
     return { first, parts, deps }
   }
@@ -214,6 +219,7 @@ export const startServer = async ({
   // Who waits for neither is not ended by it; who waits for one hears of it there.
   for (const promise of [started, loaded]) promise.catch(() => {})
   return {
+    issuers: () => (served?.authServers() ?? []).filter(isAnswered).map(({ issuerUrl }) => issuerUrl),
     address,
     port,
     metricsPort,

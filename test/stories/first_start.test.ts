@@ -246,3 +246,35 @@ describe('signet server', () => {
     }
   })
 })
+
+describe('a start with another port on the same data', () => {
+  test('says where people get in and what to do, and the command line reaches it', async () => {
+    const { url, drop } = await freshDatabase()
+    const dataDir = mkdtempSync(join(tmpdir(), 'signet-port-'))
+    const settings = { DATA_DIR: dataDir, SECRET_KEY: 'one secret key for both starts, long enough' }
+    const open: Signet[] = []
+    try {
+      const first = await startSignet({ databaseUrl: url, settings })
+      open.push(first)
+      await first.kill('SIGTERM')
+      const second = await startSignet({ databaseUrl: url, settings })
+      open.push(second)
+      const said = (text: string) => until(async () => second.logs().includes(text), { withinMs: 10_000, explain: second.logs })
+      await said('Ctrl-C stops it')
+      assert.ok(second.logs().includes(`Address    ${first.issuer}\n`), second.logs())
+      assert.ok(second.logs().includes(`No AuthServer is at ${second.issuer} (BASE_URL), which answers 421`), second.logs())
+      const own = { settings: { DATA_DIR: dataDir } }
+      const listed = await runSignet(['get', 'authserver', 'default'], own)
+      assert.equal(listed.code, 0, listed.stderr)
+      const here = { apiVersion: 'signet.dev/v1alpha1', kind: 'AuthServer', metadata: { name: 'here' }, spec: { issuerUrl: second.issuer } }
+      assert.equal((await runSignet(['apply', '-f', '-'], { ...own, input: JSON.stringify(here) })).code, 0)
+      await second.restart()
+      await said(`Address    ${second.issuer}\n`)
+      assert.equal((await runSignet(['get', 'authserver', 'here'], own)).code, 0)
+    } finally {
+      for (const each of open) await each.stop()
+      await drop()
+      rmSync(dataDir, { recursive: true, force: true })
+    }
+  })
+})
