@@ -228,6 +228,12 @@ describe('without scripts', needs('chromium'), () => {
       await see(page, 'logout_confirm', /Sign out/)
       await submit(page)
       await see(page, 'logged_out', /You are signed out/)
+
+      // Where nobody is signed in, the same is posted on.
+      await open(page, '/oauth2/end-session')
+      await see(page, 'form_post', /Continue/)
+      await submit(page)
+      await see(page, 'logged_out', /You are signed out/)
     })
 
     it('gets back in by a mail and a recovery code, and closes the account', async () => {
