@@ -58,13 +58,17 @@ export const factsOf = (client: Client): ClientFacts => {
   return known
 }
 
-/** Of these scopes, those that the client may have now. One that names none may have any. */
+/** Of these scopes, those that the client may have now. One that registered itself under no policy on scopes, and named none, may have any. */
 export const stillAllowed = (client: Client, scopes: readonly string[]): string[] =>
   client.scope ? scopes.filter((scope) => factsOf(client).scopes.includes(scope)) : [...scopes]
 
 export const setFacts = (client: Client, known: ClientFacts): void => {
   facts.set(client, known)
 }
+
+/** With an empty `scope`, which the library takes for a mistake, and without one for any: one that may have none. No scope is called so. */
+export const makeClient = (Class: ClientClass, { scope, ...metadata }: ClientMetadata) =>
+  scope === '' ? Object.assign(new Class(metadata), { scope: ' ' }) : new Class({ ...metadata, ...(scope !== undefined && { scope }) })
 
 /** The parts of the library's Client class that its types leave out. */
 export interface ClientClass {
@@ -116,7 +120,7 @@ export const openClients = (
     }
     const values = secrets.map(({ secret, expiresAt }) => ({ value: secret.reveal(), expiresAt }))
     const metadata = clientMetadata(resolved, values[0]?.value)
-    const client = new Class(metadata)
+    const client = makeClient(Class, metadata)
     // An outpost hears of ended sessions by the name that its client knows them by.
     if (resolved.application) client.includeSid = () => true
     rememberKeyFailures(client, deps.clock)

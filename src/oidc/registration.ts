@@ -5,7 +5,7 @@ import type { EffectivePolicy } from '#/policy/effective_policy.ts'
 import { secretMethodOf } from '#/policy/resolved_client.ts'
 import { rememberKeyFailures } from './client_keys.ts'
 import { demands, scopesOf } from './client_metadata.ts'
-import { type ClientClass, setFacts } from './clients.ts'
+import { type ClientClass, makeClient, setFacts } from './clients.ts'
 import type { ProviderDeps } from './deps.ts'
 
 export const registration = ({
@@ -34,15 +34,20 @@ export const registeredClient = ({ clients, authServer, clock }: ProviderDeps) =
     if (known?.text === text) return known.client
     const { policy } = authServer
     if (outside(metadata, policy)) return undefined
-    const client = new Class(demands(metadata, policy))
+    const scoped = withScopes(metadata, policy)
+    const client = makeClient(Class, demands(scoped, policy))
     rememberKeyFailures(client, clock)
     if (metadata.sector_identifier_uri !== undefined) await Class.validate(metadata)
-    giveFacts(client, metadata, policy)
+    giveFacts(client, scoped, policy)
     if (kept.size >= largestCache) kept.delete(kept.keys().next().value as string)
     kept.set(client_id, { text, client })
     return client
   }
 }
+
+/** A client that names no scopes has those of the policy (RFC 7591 section 2). */
+const withScopes = (metadata: ClientMetadata, { allowedScopes }: EffectivePolicy): ClientMetadata =>
+  metadata.scope === undefined && allowedScopes ? { ...metadata, scope: allowedScopes.join(' ') } : metadata
 
 export const giveFacts = (client: Client, metadata: ClientMetadata, policy: EffectivePolicy): void => {
   setFacts(client, {
