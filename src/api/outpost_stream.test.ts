@@ -66,6 +66,6 @@ test('a manifest that is applied by such a caller is refused for that document',
 test('HEAD opens no stream', async () => {
   const query = new URLSearchParams({ protocol: '1', version: '1.0.0', instance: crypto.randomUUID(), hostname: 'x', outpost: 'own/edge' })
   const token = await api.token({ kinds: ['outposts'], namespaces: ['own'], verbs: ['use'] })
-  assert.equal((await api.call('HEAD', `/api/v1/outposts/stream?${query}`, undefined, { token })).status, 404)
+  assert.equal((await api.call('HEAD', `/api/v1/outposts/stream?${query}`, undefined, { token })).status, 405)
   assert.deepEqual(await api.db.any(sql`select from outpost_instances`), [])
 })
