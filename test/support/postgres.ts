@@ -8,7 +8,7 @@ import { randomBytes, randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { chownSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { arch, platform } from 'node:os'
+import { arch, platform, tmpdir, userInfo } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import pg from 'pg'
 
@@ -60,10 +60,41 @@ const binaries = async (folder: string): Promise<string> => {
   return copy
 }
 
+/** Ports that test processes were given, each a file with the number of its process: who was told of one listens there a while later. */
+const given = join(tmpdir(), `signet-test-ports-${userInfo().username}`)
+const own = new Set<string>()
+process.once('exit', () => {
+  for (const file of own) rmSync(file, { force: true })
+})
+
+const isGone = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0)
+    return false
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ESRCH'
+  }
+}
+
+const take = (port: number): boolean => {
+  const file = join(given, String(port))
+  try {
+    mkdirSync(given, { recursive: true })
+    if (existsSync(file) && isGone(Number(readFileSync(file, 'utf8')))) rmSync(file, { force: true })
+    writeFileSync(file, String(process.pid), { flag: 'wx' })
+  } catch {
+    return false
+  }
+  own.add(file)
+  return true
+}
+
+/** One that nobody listens at, and that no other test process is given while this one runs. */
 export const freePort = async (): Promise<number> => {
   for (let tries = 0; tries < 100; tries++) {
     // Below those that connections to others are given, any of which may be taken meanwhile.
     const port = randomInt(12_000, 32_000)
+    if (!take(port)) continue
     const server = createServer().listen(port, '127.0.0.1')
     const isFree = await once(server, 'listening').then(
       () => true,
