@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { checkExpression } from '#/lib/expression.ts'
 import { claimVariables } from './expression_variables.ts'
-import { distinct, expressionText, labelSelector, paused, reference, scopeToken, text } from './fields.ts'
+import { distinct, expressionText, labelSelector, paused, reference, scopeToken, selects, text } from './fields.ts'
 import { defineKind } from './kind.ts'
 
 /** Claims that the protocol itself decides (RFC 7519, RFC 9068, OpenID Connect Core). */
@@ -52,3 +52,7 @@ export const ClaimMapper = defineKind({
 })
 
 export type ClaimMapperSpec = z.output<typeof ClaimMapper.spec>
+
+/** Whether it is for a client with these labels. */
+export const isForClient = ({ clientSelector }: ClaimMapperSpec, labels: Record<string, string>): boolean =>
+  clientSelector === undefined || selects(clientSelector, labels)

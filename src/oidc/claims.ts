@@ -1,8 +1,8 @@
 /** Claims of a person: the standard ones, and those that ClaimMappers make. */
 import type { Client } from 'oidc-provider'
 import { effectiveGroups } from '#/identity/groups.ts'
+import { isForClient } from '#/kinds/claim_mapper.ts'
 import { claimVariables } from '#/kinds/expression_variables.ts'
-import { selects } from '#/kinds/fields.ts'
 import { compileExpression, type Expression } from '#/lib/expression.ts'
 import type { Log } from '#/lib/log.ts'
 import type { Db } from '#/lib/sql.ts'
@@ -106,8 +106,7 @@ export const openClaims = ({ db, log }: { db: Db; log: Log }, { claimMappers }: 
     ({ metadata, spec }): Mapper => ({
       name: `${metadata.namespace}/${metadata.name}`,
       appliesTo: ({ labels }, scopes) =>
-        (spec.clientSelector === undefined || selects(spec.clientSelector, labels)) &&
-        (spec.scopes === undefined || spec.scopes.some((scope) => scopes.includes(scope))),
+        isForClient(spec, labels) && (spec.scopes === undefined || spec.scopes.some((scope) => scopes.includes(scope))),
       claims: spec.claims.map(({ name, in: uses, value }) => ({ name, in: uses, value: compileExpression(value, claimVariables) })),
     }),
   )

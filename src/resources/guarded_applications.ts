@@ -2,7 +2,7 @@
 
 import type { ApplicationSpec } from '#/kinds/application.ts'
 import type { ProxySpec } from '#/kinds/application_proxy.ts'
-import { selects } from '#/kinds/fields.ts'
+import { isForClient } from '#/kinds/claim_mapper.ts'
 import { parseDuration } from '#/lib/clock.ts'
 import { deriveKey } from '#/lib/crypto.ts'
 import type { Secret } from '#/lib/secret.ts'
@@ -106,10 +106,7 @@ export const guardedApplication = (
 }
 
 const makesEntitlements = ({ claimMappers }: Pick<ResolvedAuthServer, 'claimMappers'>, labels: Record<string, string>): boolean =>
-  claimMappers.some(
-    ({ spec: { clientSelector, claims } }) =>
-      (clientSelector === undefined || selects(clientSelector, labels)) && claims.some(({ name }) => name === 'entitlements'),
-  )
+  claimMappers.some(({ spec }) => isForClient(spec, labels) && spec.claims.some(({ name }) => name === 'entitlements'))
 
 /** Another key at each Outpost: with that of one nobody makes cookies for another, also not under the same domain. */
 const cookiePurpose = (
