@@ -36,3 +36,16 @@ test('what is logged under the name of a secret is censored', () => {
   const last = JSON.parse(lines.at(-1) ?? '{}') as { password: string; headers: { cookie: string } }
   assert.deepEqual([last.password, last.headers.cookie], ['[secret]', '[secret]'])
 })
+
+test('plain lines have the fields of all others, and their order', () => {
+  const { lines } = saidBy(`
+    const { openPlainLines } = await import('${logModule}')
+    openPlainLines(log)({ event: 'test.line', text: 'a "b"\\n', number: 1.5, none: undefined })
+    log.info({ event: 'test.line', text: 'a "b"\\n', number: 1.5, none: undefined })
+    openPlainLines(openLog('warn'))({ event: 'test.line' })`)
+  const [plain, usual] = lines.slice(50).map((line) => JSON.parse(line) as Record<string, unknown>)
+  assert.equal(lines.length, 52)
+  assert.deepEqual({ ...plain, time: '' }, { ...usual, time: '' })
+  assert.deepEqual(Object.keys(plain ?? {}), Object.keys(usual ?? {}))
+  assert.match(String(plain?.time), /^\d{4}-\d\d-\d\dT[\d:.]+Z$/)
+})

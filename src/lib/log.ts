@@ -1,11 +1,13 @@
 import { writeSync } from 'node:fs'
-import { type DestinationStream, pino } from 'pino'
+import { type DestinationStream, pino, symbols } from 'pino'
 
 /** One JSON line per request, task, reconcile; `event` is a fixed dotted name. */
 export type Log = ReturnType<typeof openLog>
 
 /** Names under which a library might hand us a secret; what is logged under them is censored. */
 const redact = ['authorization', 'cookie', 'set-cookie', 'password', 'client_secret', 'token', 'code', 'refresh_token', 'access_token']
+
+const serviceName = 'signet'
 
 let spelled = { at: 0, text: '' }
 
@@ -20,13 +22,25 @@ export const openLog = (level: string, destination?: DestinationStream) =>
   pino(
     {
       level,
-      base: { 'service.name': 'signet' },
+      base: { 'service.name': serviceName },
       timestamp: isoTime,
       formatters: { level: (label) => ({ level: label }) },
       redact: { paths: redact.flatMap((name) => [`["${name}"]`, `*["${name}"]`, `*.*["${name}"]`]), censor: '[secret]' },
     },
     destination ?? standardOutput(),
   )
+
+/**
+ * Says fields at the level info without looking for secrets among them: for what is said of every request. pino spells field after field, which
+ * took a twentieth of a request more.
+ */
+export const openPlainLines = (log: Log): ((fields: Record<string, string | number | undefined>) => void) => {
+  const stream = (log as unknown as Record<symbol, DestinationStream>)[symbols.streamSym] as DestinationStream
+  return (fields) => {
+    if (log.isLevelEnabled('info'))
+      stream.write(`{"level":"info"${isoTime()},"service.name":"${serviceName}",${JSON.stringify(fields).slice(1)}\n`)
+  }
+}
 
 /** What is said within this time is written together: a write for each line took a twentieth of a request under load. */
 const gatherMs = 50

@@ -258,7 +258,7 @@ export const openOutpost = ({ core, log, clock, pages, version }: OutpostDeps): 
       return answerForward(
         deps,
         server,
-        { ...exchange, rest: `/${rest.join('/')}${target.query}` },
+        { request, response: exchange.response, rest: `/${rest.join('/')}${target.query}` },
         { network, isTrusted, requestId, now: clock().getTime() },
       )
     }

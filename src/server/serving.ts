@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { setCaller, setGuardedCaller, setUpgrade } from '#/lib/http.ts'
-import type { Log } from '#/lib/log.ts'
+import { type Log, openPlainLines } from '#/lib/log.ts'
 import { ServerResponse } from './listener.ts'
 import type { Handle } from './parts.ts'
 import { refuse } from './refuse.ts'
@@ -34,8 +34,7 @@ export interface Serving extends RouterOptions {
 }
 
 export const serve = ({ log, parts, answered, ...options }: Serving): Handle => {
-  // Its fields are these and no others: looking through every line for secrets took longer than answering.
-  const requests = log.child({}, { redact: [] })
+  const say = openPlainLines(log)
   return (request, response) => {
     const began = performance.now()
     const decided = route(request, options)
@@ -48,7 +47,7 @@ export const serve = ({ log, parts, answered, ...options }: Serving): Handle => 
       const seconds = (performance.now() - began) / 1_000
       const part = decided.kind === 'part' ? decided.part : decided.kind === 'outpost' ? 'outpost' : 'none'
       answered(part, response.statusCode, seconds)
-      requests.info({
+      say({
         event: 'http.request',
         'http.request.method': request.method,
         // Without the query: codes, tokens and addresses of mail stand there.
