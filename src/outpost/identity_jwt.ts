@@ -24,14 +24,14 @@ const signingKeyOf = (cookieKey: string): SigningKey => {
   const known = keys.get(cookieKey)
   if (known) return known
   const curve = createECDH('prime256v1')
-  // A number of 32 bytes is a private key of P-256 but for one in four thousand million.
-  curve.setPrivateKey(Buffer.from(hkdfSync('sha256', Buffer.from(cookieKey, 'base64url'), 'signet', 'outpost_jwt', 32)))
+  // A number of 32 bytes is a private key of P-256 but for one in four thousand million. The curve gives it back without the zeros it begins with.
+  const privateKey = Buffer.from(hkdfSync('sha256', Buffer.from(cookieKey, 'base64url'), 'signet', 'outpost_jwt', 32))
+  curve.setPrivateKey(privateKey)
   const point = curve.getPublicKey()
   const [x, y] = [point.subarray(1, 33), point.subarray(33, 65)].map((part) => part.toString('base64url')) as [string, string]
-  const d = curve.getPrivateKey().toString('base64url').padStart(43, 'A')
   const kid = hash('sha256', JSON.stringify({ crv: 'P-256', kty: 'EC', x, y }), 'base64url')
   const made = {
-    key: createPrivateKey({ format: 'jwk', key: { kty: 'EC', crv: 'P-256', x, y, d } }),
+    key: createPrivateKey({ format: 'jwk', key: { kty: 'EC', crv: 'P-256', x, y, d: privateKey.toString('base64url') } }),
     kid,
     jwk: { kty: 'EC', crv: 'P-256', x, y, kid, alg: 'ES256', use: 'sig' },
   }
