@@ -23,13 +23,15 @@ export const forward_auth_memory: FigureScenario = {
       while (left-- > until) {
         const asked = { accept: 'text/html', 'x-forwarded-proto': 'http', 'x-forwarded-host': host, 'x-forwarded-method': 'GET' }
         const isStranger = left % 10 === 0
+        const isProgram = left % 500 === 0
         const answer = await connection.send('GET', path, {
           ...asked,
           cookie: isStranger ? `${name}=${random()}` : cookie,
           'x-forwarded-uri': isStranger ? `/guarded/${random()}` : page,
-          ...(left % 500 === 0 ? { authorization: `Bearer signet_${random()}` } : {}),
+          ...(isProgram ? { authorization: `Bearer signet_${random()}` } : {}),
         })
-        if (answer.status !== (isStranger ? 302 : 200)) throw new Error(`answered ${answer.status}: ${answer.body.slice(0, 300)}`)
+        if (answer.status !== (isProgram ? 401 : isStranger ? 302 : 200))
+          throw new Error(`answered ${answer.status}: ${answer.body.slice(0, 300)}`)
       }
       left++
     }
