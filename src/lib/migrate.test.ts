@@ -3,7 +3,8 @@ import { randomBytes } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import pg from 'pg'
 import { joinPostgres } from '../../test/support/database.ts'
-import { knownMigrations, migrate } from './migrate.ts'
+import { until } from '../../test/support/signet.ts'
+import { advisoryLock, knownMigrations, migrate } from './migrate.ts'
 
 const name = `test_${randomBytes(8).toString('hex')}`
 let cluster: pg.Client
@@ -40,4 +41,22 @@ test('an index whose making was interrupted is made anew', async () => {
   assert.deepEqual(await migrate(url), ['0012_user_beginnings.sql'])
   const { rows } = await client.query(`select indexrelid::regclass::text as name from pg_index where not indisvalid`)
   assert.deepEqual(rows, [])
+})
+
+test('a connection that is lost between statements fails the migration, and the process goes on', async () => {
+  await client.query('select pg_advisory_lock($1)', [advisoryLock])
+  try {
+    const migrating = assert.rejects(migrate(url))
+    const isCut = async () =>
+      (
+        await client.query(
+          `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'signet migrate' and state = 'idle'`,
+        )
+      ).rowCount === 1
+    await until(isCut)
+    await migrating
+  } finally {
+    await client.query('select pg_advisory_unlock($1)', [advisoryLock])
+  }
+  assert.deepEqual(await migrate(url), [])
 })

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 
 /** Any fixed number: whoever holds it migrates, others wait. */
-const advisoryLock = 7_236_018
+export const advisoryLock = 7_236_018
 const lockRetryMs = 200
 
 const folder = new URL('../../migrations/', import.meta.url)
@@ -32,7 +32,8 @@ const apply = async (client: pg.Client, name: string): Promise<void> => {
     await client.query('insert into migrations (name) values ($1)', [name])
     if (!isAlone) await client.query('commit')
   } catch (error) {
-    if (!isAlone) await client.query('rollback')
+    // Where the connection is gone nothing is left to roll back.
+    if (!isAlone) await client.query('rollback').catch(() => {})
     throw new Error(`migration ${name} failed: ${(error as Error).message}`, { cause: error })
   }
 }

@@ -11,6 +11,7 @@ import { createServer } from 'node:net'
 import { arch, platform, tmpdir, userInfo } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import pg from 'pg'
+import { isAlive } from '#/lib/process_alive.ts'
 
 /** application_name of a connection that says: a test runs. */
 export const holder = 'signet test'
@@ -67,20 +68,11 @@ process.once('exit', () => {
   for (const file of own) rmSync(file, { force: true })
 })
 
-const isGone = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0)
-    return false
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ESRCH'
-  }
-}
-
 const take = (port: number): boolean => {
   const file = join(given, String(port))
   try {
     mkdirSync(given, { recursive: true })
-    if (existsSync(file) && isGone(Number(readFileSync(file, 'utf8')))) rmSync(file, { force: true })
+    if (existsSync(file) && !isAlive(Number(readFileSync(file, 'utf8')))) rmSync(file, { force: true })
     writeFileSync(file, String(process.pid), { flag: 'wx' })
   } catch {
     return false

@@ -46,6 +46,8 @@ export const makeCluster = async (binaries: Binaries, runner: Runner, paths: Pat
 
 export const ensureDatabase = async (urlOf: (name: string) => string): Promise<void> => {
   const client = new pg.Client({ connectionString: urlOf('postgres'), application_name: 'signet start' })
+  // The next statement fails for it.
+  client.on('error', () => {})
   await client.connect()
   try {
     const { rowCount } = await client.query('select from pg_database where datname = $1', [database])

@@ -3,6 +3,7 @@ import { type ChildProcess, spawnSync } from 'node:child_process'
 import { closeSync, existsSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isAlive } from '../process_alive.ts'
 import type { Binaries } from './binaries.ts'
 import { lastLines, type Paths } from './folder.ts'
 import { ended, type Runner, start } from './runner.ts'
@@ -66,15 +67,6 @@ export const waitUntilReady = async (child: ChildProcess, paths: Paths): Promise
     if (outcome) throw new Error(`PostgreSQL did not start (${outcome}):\n${lastLines(paths.log)}`)
     if (Date.now() > until) throw new Error(`PostgreSQL is not ready after ${readyWithinMs / 1000} s; see ${paths.log}`)
     await sleep(10)
-  }
-}
-
-const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
 }
 
