@@ -36,29 +36,39 @@ const wrongAnswersAtMost = 3
 /** Until the connections no longer do the same at the same time. */
 const rampMs = 300
 
+/** Sends on all connections until it is over. Throws when answers were wrong. */
+const drive = async (
+  connections: Connection[],
+  iteration: Iteration,
+  { isOver, ended }: { isOver: () => boolean; ended: (start: number) => void },
+): Promise<void> => {
+  let right = 0
+  const wrong: Error[] = []
+  await Promise.all(
+    connections.map(async (connection, worker) => {
+      for (let start = performance.now(); !isOver() && wrong.length < wrongAnswersAtMost; start = performance.now())
+        await iteration(connection, worker).then(
+          () => {
+            right++
+            ended(start)
+          },
+          (error: Error) => wrong.push(error),
+        )
+    }),
+  )
+  if (wrong[0]) throw new Error(`${wrong.length} of ${right + wrong.length} requests went wrong: ${wrong[0].message}`, { cause: wrong[0] })
+}
+
 /** What ends within `ms` while all connections are at work: neither what they all begin with nor what the last of them ends with. */
 const runRound = async (connections: Connection[], iteration: Iteration, ms: number): Promise<Round> => {
   const times: number[] = []
-  const wrong: Error[] = []
   const from = performance.now() + rampMs
   const until = from + ms
   const ended = (start: number) => {
     const now = performance.now()
     if (now >= from && now < until) times.push(now - start)
   }
-  await Promise.all(
-    connections.map(async (connection, worker) => {
-      for (let start = performance.now(); start < until && wrong.length < wrongAnswersAtMost; ) {
-        await iteration(connection, worker).then(
-          () => ended(start),
-          (error: Error) => wrong.push(error),
-        )
-        start = performance.now()
-      }
-    }),
-  )
-  if (wrong[0])
-    throw new Error(`${wrong.length} of ${times.length + wrong.length} requests went wrong: ${wrong[0].message}`, { cause: wrong[0] })
+  await drive(connections, iteration, { isOver: () => performance.now() >= until, ended })
   return { rps: (times.length * 1000) / ms, times }
 }
 
@@ -66,10 +76,11 @@ const warmIterations = 1_000
 const warmRounds = 20
 
 /** Until code is compiled for good, statements are prepared and pools are filled: what is done thirty times a second takes a while to get there. */
-const warmUp = async (connections: Connection[], iteration: Iteration, roundMs: number): Promise<void> => {
+const warmUp = (connections: Connection[], iteration: Iteration, roundMs: number): Promise<void> => {
+  const began = performance.now()
   let done = 0
-  for (let round = 0; round < warmRounds && done < warmIterations; round++)
-    done += (await runRound(connections, iteration, roundMs)).times.length
+  const isOver = () => performance.now() - began >= (done < warmIterations ? warmRounds : 1) * roundMs
+  return drive(connections, iteration, { isOver, ended: () => done++ })
 }
 
 export const median = (values: number[]): number => quantile(values, 0.5)

@@ -120,7 +120,8 @@ export const freshDatabase = async (): Promise<FreshDatabase> => {
   const cluster = await joinPostgres()
   const template = await ensureTemplate(cluster)
   const name = `test_${randomBytes(8).toString('hex')}`
-  await withClient(cluster, (client) => client.query(`create database ${name} template ${template}`))
+  // The other strategy writes every page to the log as well.
+  await withClient(cluster, (client) => client.query(`create database ${name} template ${template} strategy file_copy`))
   const url = urlOf(cluster, name)
   const db = openDatabase({ url, max: 8 })
   return {

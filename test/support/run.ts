@@ -1,12 +1,15 @@
 /**
- * `npm test [-- FILE…]`: sets up what is missing, then runs every test. On Debian as root the foreign programs that tests drive are
- * installed; elsewhere a suite without its program is skipped and says so.
+ * `npm test [-- FILE… --test-name-pattern PATTERN]`: sets up what is missing, then runs every test. On Debian as root the foreign programs that
+ * tests drive are installed; elsewhere a suite without its program is skipped and says so.
  */
-import { spawn, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { join, relative } from 'node:path'
+import { join } from 'node:path'
+import { run } from 'node:test'
+import { spec } from 'node:test/reporters'
 import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
 import { joinPostgres } from './database.ts'
 import { requirements } from './needs.ts'
 
@@ -36,13 +39,18 @@ const installMissing = (): void => {
   }
 }
 
-/** Every test file. The runner takes them by their names. */
+/** Every test file: those of test/ take long, so they go first, and no core waits for the last one. */
 const testFiles = (): string[] =>
-  ['src', 'test'].flatMap((folder) =>
-    readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile() && entry.name.endsWith('.test.ts'))
-      .map((entry) => relative(root, join(entry.parentPath, entry.name))),
-  )
+  ['src', 'test']
+    .flatMap((folder) =>
+      readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
+        .filter((entry) => entry.isFile() && entry.name.endsWith('.test.ts'))
+        .map((entry) => join(entry.parentPath, entry.name)),
+    )
+    .toSorted()
+    .toReversed()
+
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { 'test-name-pattern': { type: 'string', multiple: true } } })
 
 try {
   installMissing()
@@ -51,15 +59,19 @@ try {
 }
 await joinPostgres()
 
-const given = process.argv.slice(2)
-const files = given.length ? given : testFiles()
-const child = spawn(
-  process.execPath,
+const stopping = new AbortController()
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort())
+run({
+  cwd: root,
+  files: positionals.length ? positionals : testFiles(),
   // More at once than there are cores: they wait a good deal, for browsers, mails and programs that start.
-  ['--test', `--test-concurrency=${availableParallelism() + 2}`, '--test-timeout=300000', '--test-reporter=spec', ...files],
-  { cwd: root, stdio: 'inherit' },
-)
-// A terminal's Ctrl-C reaches the child by itself.
-process.on('SIGINT', () => {})
-process.on('SIGTERM', () => child.kill('SIGTERM'))
-child.on('exit', (code, signal) => process.exit(signal ? 1 : (code ?? 1)))
+  concurrency: availableParallelism() + 2,
+  timeout: 300_000,
+  testNamePatterns: values['test-name-pattern'],
+  signal: stopping.signal,
+})
+  .on('test:summary', ({ file, success }) => {
+    if (file === undefined && !success) process.exitCode = 1
+  })
+  .compose(new spec())
+  .pipe(process.stdout)
