@@ -21,15 +21,24 @@ export interface AuthServerRef {
   displayName?: string
 }
 
-const callers = new WeakMap<IncomingMessage, Caller>()
+const callerOf = Symbol('caller')
+const guardedCallerOf = Symbol('guarded caller')
+const upgradeOf = Symbol('upgrade')
 
-export const setCaller = (request: IncomingMessage, caller: Caller): void => {
-  callers.set(request, caller)
+/** What was found out stands on the request itself: an entry of a WeakMap took each of them a hundredth more. */
+interface Known {
+  [callerOf]?: Caller
+  [guardedCallerOf]?: GuardedCaller
+  [upgradeOf]?: Upgrade
+}
+
+export const setCaller = (request: IncomingMessage & Known, caller: Caller): void => {
+  request[callerOf] = caller
 }
 
 /** The router sets it for every request that it hands on; a missing one is a broken program. */
-export const getCaller = (request: IncomingMessage): Caller => {
-  const caller = callers.get(request)
+export const getCaller = (request: IncomingMessage & Known): Caller => {
+  const caller = request[callerOf]
   if (!caller) throw new Error('the request did not come through the router')
   return caller
 }
@@ -44,21 +53,19 @@ export interface GuardedCaller {
   isTrusted: boolean
 }
 
-const guardedCallers = new WeakMap<IncomingMessage, GuardedCaller>()
-
-export const setGuardedCaller = (request: IncomingMessage, caller: GuardedCaller): void => {
-  guardedCallers.set(request, caller)
+export const setGuardedCaller = (request: IncomingMessage & Known, caller: GuardedCaller): void => {
+  request[guardedCallerOf] = caller
 }
 
-export const getGuardedCaller = (request: IncomingMessage): GuardedCaller => {
-  const caller = guardedCallers.get(request)
+export const getGuardedCaller = (request: IncomingMessage & Known): GuardedCaller => {
+  const caller = request[guardedCallerOf]
   if (!caller) throw new Error('the request did not come through the router')
   return caller
 }
 
 /** Undefined for a request that no part was chosen for. */
-export const requestIdOf = (request: IncomingMessage): string | undefined =>
-  (callers.get(request) ?? guardedCallers.get(request))?.requestId
+export const requestIdOf = (request: IncomingMessage & Known): string | undefined =>
+  (request[callerOf] ?? request[guardedCallerOf])?.requestId
 
 /** The bytes that came after a request to change the protocol, and its connection: `response` writes to it as to any other. */
 export interface Upgrade {
@@ -66,11 +73,9 @@ export interface Upgrade {
   head: Buffer
 }
 
-const upgrades = new WeakMap<IncomingMessage, Upgrade>()
-
-export const setUpgrade = (request: IncomingMessage, upgrade: Upgrade): void => {
-  upgrades.set(request, upgrade)
+export const setUpgrade = (request: IncomingMessage & Known, upgrade: Upgrade): void => {
+  request[upgradeOf] = upgrade
 }
 
 /** Undefined for a plain request. */
-export const getUpgrade = (request: IncomingMessage): Upgrade | undefined => upgrades.get(request)
+export const getUpgrade = (request: IncomingMessage & Known): Upgrade | undefined => request[upgradeOf]

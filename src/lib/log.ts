@@ -31,14 +31,14 @@ export const openLog = (level: string, destination?: DestinationStream) =>
   )
 
 /**
- * Says fields at the level info without looking for secrets among them: for what is said of every request. pino spells field after field, which
- * took a twentieth of a request more.
+ * Says members of a JSON object, spelled by the caller, at the level info: for what is said of every request. Nobody looks for secrets among them.
+ * Fields spelled one after the other, as pino does it, took a twentieth of a request more.
  */
-export const openPlainLines = (log: Log): ((fields: Record<string, string | number | undefined>) => void) => {
+export const openPlainLines = (log: Log): ((members: string) => void) => {
   const stream = (log as unknown as Record<symbol, DestinationStream>)[symbols.streamSym] as DestinationStream
-  return (fields) => {
-    if (log.isLevelEnabled('info'))
-      stream.write(`{"level":"info"${isoTime()},"service.name":"${serviceName}",${JSON.stringify(fields).slice(1)}\n`)
+  const same = `,"service.name":"${serviceName}",`
+  return (members) => {
+    if (log.isLevelEnabled('info')) stream.write(`{"level":"info"${isoTime()}${same}${members}}\n`)
   }
 }
 

@@ -46,4 +46,7 @@ export const openGuard = (applications: readonly GuardedApplication[]): Guard =>
   }
 }
 
-export const isBelow = (path: string, prefix: string): boolean => prefix === '' || path === prefix || path.startsWith(`${prefix}/`)
+const slash = 47
+
+export const isBelow = (path: string, prefix: string): boolean =>
+  prefix === '' || (path.startsWith(prefix) && (path.length === prefix.length || path.charCodeAt(prefix.length) === slash))

@@ -244,26 +244,31 @@ export const openOutpost = ({ core, log, clock, pages, version }: OutpostDeps): 
     })
   }
 
+  /** A proxy asks about a request. `path` is below that of all of them. */
+  const asked = (exchange: Exchange, { path, query }: { path: string; query: string }): Answered => {
+    const slash = path.indexOf('/', authPath.length + 1)
+    const kind = path.slice(authPath.length + 1, slash < 0 ? undefined : slash)
+    const server = Object.hasOwn(servers, kind) ? servers[kind] : undefined
+    if (!server || (kind !== 'envoy' && slash >= 0)) return refuse(named(exchange), 404, 'no such proxy is known here')
+    const { network, isTrusted, requestId } = exchange.caller
+    return answerForward(
+      deps,
+      server,
+      { request: exchange.request, response: exchange.response, rest: `${slash < 0 ? '/' : path.slice(slash)}${query}` },
+      { network, isTrusted, requestId, now: clock().getTime() },
+    )
+  }
+
   const answer = (exchange: Exchange): Answered => {
     const { request } = exchange
     const target = parseTarget(request.url)
-    if (!target || !isBelow(target.path, authPath)) named(exchange)
+    if (target && isBelow(target.path, authPath)) return asked(exchange, target)
+    named(exchange)
     if (!target) return refuse(exchange, 400, 'the request target is not a path')
     if (!isBelow(target.path, outpostPath)) return guarded(exchange, target)
-    const [name = '', kind = '', ...rest] = target.path.slice(outpostPath.length + 1).split('/')
-    if (name === 'auth') {
-      const server = Object.hasOwn(servers, kind) ? servers[kind] : undefined
-      if (!server || (kind !== 'envoy' && rest.length)) return refuse(named(exchange), 404, 'no such proxy is known here')
-      const { network, isTrusted, requestId } = exchange.caller
-      return answerForward(
-        deps,
-        server,
-        { request, response: exchange.response, rest: `/${rest.join('/')}${target.query}` },
-        { network, isTrusted, requestId, now: clock().getTime() },
-      )
-    }
+    const name = target.path.slice(outpostPath.length + 1).replace(/\/$/, '')
     const isStyle = target.path === answers.stylesheetPath
-    const handler = isStyle ? answers.stylesheet : kind === '' && Object.hasOwn(own, name) ? own[name] : undefined
+    const handler = isStyle ? answers.stylesheet : Object.hasOwn(own, name) ? own[name] : undefined
     if (!handler) return refuse(exchange, 404, 'nothing stands at this address')
     if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(exchange, 405, 'this address takes GET')
     return handler(exchange, target.query)

@@ -22,5 +22,7 @@ test('GET /metrics counts every request, also those from before the library that
   metrics.answered('oidc', 200, 0.03)
   const text = await scrape()
   assert.ok(text.includes(`${counted} 3\n`))
+  for (let request = 0; request < 1_234; request++) metrics.answered('outpost', 200, 0.01)
+  assert.match(await scrape(), /_count\{part="outpost",status="200"\} 1234$/m)
   assert.match(text, /^signet_database_connections\{state="idle"\} \d+$/m)
 })

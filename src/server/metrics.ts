@@ -7,7 +7,7 @@ export interface Metrics {
   answered(part: string, status: number, seconds: number): void
   /** Serves GET /metrics. */
   readonly server: Server
-  /** Loads the library that counts; until then requests are kept and counted then. Asking for the metrics loads it too. */
+  /** Loads the library that counts; until then requests are kept. Asking for the metrics loads it too. */
   load(): Promise<void>
 }
 
@@ -18,19 +18,25 @@ interface Counting {
 
 /** More requests than any server answers before it is loaded. */
 const mostKept = 10_000
+/** Requests that are counted together: one by one, with all that happens between them, each took several times as long. */
+const together = 500
 
 /** Prometheus metrics of this process; names after OpenTelemetry's where there is one. Without a database or Redis there is nothing of one. */
 export const openMetrics = (db?: Database, isRedisConnected?: () => boolean): Metrics => {
-  const kept: Parameters<Metrics['answered']>[] = []
+  let kept: Parameters<Metrics['answered']>[] = []
   let counting: Counting | undefined
   let loading: Promise<Counting> | undefined
   const load = (): Promise<Counting> => {
     loading ??= openCounting(db, isRedisConnected).then((opened) => {
       counting = opened
-      for (const request of kept.splice(0)) opened.answered(...request)
       return opened
     })
     return loading
+  }
+  const count = ({ answered }: Counting): void => {
+    const requests = kept
+    kept = []
+    for (const [part, status, seconds] of requests) answered(part, status, seconds)
   }
   const server = createServer((request, response) => {
     if (request.method !== 'GET' || request.url?.split('?')[0] !== '/metrics') {
@@ -38,7 +44,10 @@ export const openMetrics = (db?: Database, isRedisConnected?: () => boolean): Me
       return
     }
     load()
-      .then(({ render }) => render())
+      .then((loaded) => {
+        count(loaded)
+        return loaded.render()
+      })
       .then(
         ({ contentType, text }) => response.writeHead(200, { 'content-type': contentType }).end(text),
         () => response.writeHead(500).end(),
@@ -47,8 +56,8 @@ export const openMetrics = (db?: Database, isRedisConnected?: () => boolean): Me
   return {
     server,
     answered: (...request) => {
-      if (counting) counting.answered(...request)
-      else if (kept.length < mostKept) kept.push(request)
+      if (kept.length < mostKept) kept.push(request)
+      if (counting && kept.length >= together) count(counting)
     },
     load: async () => {
       await load()

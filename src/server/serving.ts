@@ -47,17 +47,13 @@ export const serve = ({ log, parts, answered, ...options }: Serving): Handle => 
       const seconds = (performance.now() - began) / 1_000
       const part = decided.kind === 'part' ? decided.part : decided.kind === 'outpost' ? 'outpost' : 'none'
       answered(part, response.statusCode, seconds)
-      say({
-        event: 'http.request',
-        'http.request.method': request.method,
-        // Without the query: codes, tokens and addresses of mail stand there.
-        'url.path': loggedPath(decided.kind === 'refused' ? '' : decided.url),
-        'http.response.status_code': response.statusCode,
-        'client.address': address,
-        'signet.part': part,
-        'signet.request_id': requestId,
-        duration_ms: Math.round(seconds * 1e5) / 100,
-      })
+      // Without the query: codes, tokens and addresses of mail stand there.
+      const path = JSON.stringify(loggedPath(decided.kind === 'refused' ? '' : decided.url))
+      say(
+        `"event":"http.request","http.request.method":${JSON.stringify(request.method ?? '')},"url.path":${path},` +
+          `"http.response.status_code":${response.statusCode},${address === undefined ? '' : `"client.address":${JSON.stringify(address)},`}` +
+          `"signet.part":"${part}","signet.request_id":"${requestId}","duration_ms":${Math.round(seconds * 1e5) / 100}`,
+      )
     })
     if (decided.kind === 'refused') {
       refuse(request, response, { code: decided.status === 421 ? 'misdirected' : 'bad_request', detail: decided.detail })
@@ -75,7 +71,9 @@ export const serve = ({ log, parts, answered, ...options }: Serving): Handle => 
   }
 }
 
-const pathOf = (url: string) => url.split('?', 1)[0]?.slice(0, 256)
-
 /** Without what names one interaction: its address is half of the right to go on with it. */
-const loggedPath = (url: string) => pathOf(url)?.replace(/^(\/oauth2\/(?:interaction|authorize|device))\/.*/, '$1/…')
+const loggedPath = (url: string): string => {
+  const query = url.indexOf('?')
+  const path = url.slice(0, Math.min(query < 0 ? url.length : query, 256))
+  return path.startsWith('/oauth2/') ? path.replace(/^(\/oauth2\/(?:interaction|authorize|device))\/.*/, '$1/…') : path
+}
