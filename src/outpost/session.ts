@@ -180,17 +180,23 @@ export const cookiesNamed = (header: string | undefined, name: string): string[]
 /** A sign-in unpacked and its sealed text, about, for each character of that text. */
 const bytesPerCharacter = 6
 
+/** Characters at the end of a sealed text that it is found by: a map that looks for all of it reads it twice. They are those of its tag, so no two are alike. */
+const findable = 32
+
+/** What is cut out of a header keeps all of it in memory. */
+const copyOf = (text: string): string => Buffer.from(text).toString()
+
 /** Sessions opened lately, so that a page with a hundred pictures opens one once. */
 export const openSessions = ({ most = 5_000, mostBytes = 32 * 1_024 * 1_024 } = {}) => {
-  const known = openKept<Session>({ most, mostBytes })
+  const known = openKept<{ sealed: string; cookieKey: string; session: Session }>({ most, mostBytes })
 
   const open = (sealed: string, cookieKey: string): Session | undefined => {
-    const key = `${cookieKey} ${sealed}`
-    const seen = known.get(key)
-    if (seen) return seen
+    const end = sealed.slice(-findable)
+    const seen = known.get(end)
+    if (seen?.sealed === sealed && seen.cookieKey === cookieKey) return seen.session
     // Sealed by us, so of this shape.
     const session = unseal(sealed, cookieKey, 'session') as Session | undefined
-    if (session) known.set(key, session, sealed.length * bytesPerCharacter)
+    if (session) known.set(copyOf(end), { sealed: copyOf(sealed), cookieKey, session }, sealed.length * bytesPerCharacter)
     return session
   }
 
