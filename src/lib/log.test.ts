@@ -12,7 +12,11 @@ const saidBy = (end: string): { lines: string[]; status: number | null } => {
     const log = openLog('info')
     for (let line = 0; line < 50; line++) log.info({ event: 'test.line', line })
     ${end}`
-  const { stdout, status } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8', timeout: 30_000 })
+  const { stdout, status } = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
+    encoding: 'utf8',
+    timeout: 30_000,
+    maxBuffer: 8_000_000,
+  })
   return { lines: stdout.split('\n').filter((line) => line.includes('test.line')), status }
 }
 
@@ -30,6 +34,14 @@ for (const [how, end, expected] of [
       Array.from({ length: 50 }, (_, line) => line),
     )
   })
+
+test('many lines, long ones and letters of several bytes are written whole and in order', () => {
+  const { lines } = saidBy(`
+    const texts = [...Array.from({ length: 2_000 }, (_, line) => 'ä€😀'.repeat(line % 60)), '€'.repeat(40_000), 'end']
+    for (const text of texts) log.info({ event: 'test.line', text })`)
+  const texts = lines.slice(50).map((line) => (JSON.parse(line) as { text: string }).text)
+  assert.deepEqual(texts, [...Array.from({ length: 2_000 }, (_, line) => 'ä€😀'.repeat(line % 60)), '€'.repeat(40_000), 'end'])
+})
 
 test('what is logged under the name of a secret is censored', () => {
   const { lines } = saidBy(`log.info({ event: 'test.line', line: 50, password: 'x1', headers: { cookie: 'x2' } })`)

@@ -44,13 +44,14 @@ export const openPlainLines = (log: Log): ((members: string) => void) => {
 
 /** What is said within this time is written together: a write for each line took a twentieth of a request under load. */
 const gatherMs = 50
-const gatherLength = 32 * 1_024
+/** In bytes, as it is written: a text of hundreds of pieces that are put together last took as long again. */
+const gatherBytes = 32 * 1_024
 /** While nobody reads, more is left out rather than kept. */
-const unreadLength = 16 * 1_024 * 1_024
+const unreadBytes = 16 * 1_024 * 1_024
 
 /** Of a program that ends: nothing that is merely begun would be finished. A reader that does not read is waited for, but not for long. */
-const writeSurely = (text: string): void => {
-  let left = Buffer.from(text)
+const writeSurely = (bytes: Buffer): void => {
+  let left = bytes
   for (let tries = 0; left.length > 0 && tries < 100; ) {
     try {
       left = left.subarray(writeSync(1, left))
@@ -63,29 +64,38 @@ const writeSurely = (text: string): void => {
 }
 
 const standardOutput = (): DestinationStream & { flushSync(): void } => {
-  const output = pino.destination({ dest: 1, sync: false, minLength: 0, maxLength: unreadLength })
-  let gathered = ''
+  // Its types know of text alone.
+  const output = pino.destination({ dest: 1, sync: false, minLength: 0, maxLength: unreadBytes, contentMode: 'buffer' }) as unknown as {
+    write(bytes: Buffer): void
+    flushSync(): void
+  }
+  const gathered = Buffer.allocUnsafeSlow(gatherBytes)
+  let length = 0
   let soon: NodeJS.Timeout | undefined
-  const write = () => {
+  const take = (): Buffer => {
     clearTimeout(soon)
     soon = undefined
-    const lines = gathered
-    gathered = ''
-    if (lines) output.write(lines)
+    const bytes = Buffer.from(gathered.subarray(0, length))
+    length = 0
+    return bytes
   }
   const flushSync = () => {
-    clearTimeout(soon)
-    const lines = gathered
-    gathered = ''
+    const bytes = take()
     output.flushSync()
-    writeSurely(lines)
+    writeSurely(bytes)
   }
   process.once('exit', flushSync)
   return {
     write: (line) => {
-      gathered += line
-      if (gathered.length > gatherLength) write()
-      else soon ??= setTimeout(write, gatherMs)
+      // A unit of a string is three bytes at most.
+      const most = line.length * 3
+      if (length > 0 && length + most > gatherBytes) output.write(take())
+      if (most > gatherBytes) {
+        output.write(Buffer.from(line))
+        return
+      }
+      length += gathered.write(line, length)
+      soon ??= setTimeout(() => output.write(take()), gatherMs)
     },
     flushSync,
   }
