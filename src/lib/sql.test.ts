@@ -90,6 +90,26 @@ test('the pool and the listener come back when PostgreSQL ends their connections
   await db.close()
 })
 
+test('who listened before is told of the gap, also when someone new makes the listener connect again', async () => {
+  const db = openDatabase({ url: fresh.url })
+  const heard: string[] = []
+  await db.listen('told', (payload) => heard.push(payload))
+  const listening = () =>
+    fresh.db.any(sql`select from pg_stat_activity where datname = current_database() and application_name = 'signet listen'`)
+  await fresh.db.run(
+    sql`select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'signet listen'`,
+  )
+  for (let tries = 0; tries < 200 && (await listening()).length > 0; tries++) await delay(5)
+  // Before the next try of its own.
+  await delay(50)
+  await fresh.db.run(sql`select pg_notify('told', 'in the gap')`)
+  await db.listen('else', () => {})
+  assert.deepEqual(heard, [''])
+  await delay(700)
+  assert.deepEqual(heard, [''])
+  await db.close()
+})
+
 test('while PostgreSQL is away the listener tries again at its own pace, and no faster', async () => {
   let tries = 0
   const away = createServer((socket) => {

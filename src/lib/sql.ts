@@ -194,6 +194,8 @@ export const openDatabase = ({ url, max = 10, onError: told = () => {} }: Databa
     return connecting
   }
 
+  let hasListened = false
+
   const connectOnce = async (): Promise<void> => {
     const client = new pg.Client({
       connectionString: url,
@@ -222,6 +224,9 @@ export const openDatabase = ({ url, max = 10, onError: told = () => {} }: Databa
       for (const channel of listeners.keys()) await client.query(`listen ${pg.escapeIdentifier(channel)}`)
       if (gone) throw new Error('the connection that listens ended')
       listening = client
+      // Whoever made it connect, what was told since the last one is lost to all.
+      if (hasListened) for (const heards of listeners.values()) for (const heard of heards) heard('')
+      hasListened = true
     } catch (error) {
       client.end().catch(() => {})
       throw error
@@ -230,15 +235,10 @@ export const openDatabase = ({ url, max = 10, onError: told = () => {} }: Databa
 
   const reconnect = () => {
     if (closed || listening || connecting) return
-    connectListener().then(
-      () => {
-        for (const heards of listeners.values()) for (const heard of heards) heard('')
-      },
-      (error: Error) => {
-        onError(error)
-        retryLater()
-      },
-    )
+    connectListener().catch((error: Error) => {
+      onError(error)
+      retryLater()
+    })
   }
 
   return {

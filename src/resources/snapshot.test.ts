@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { openLog } from '#/lib/log.ts'
 import { sql } from '#/lib/sql.ts'
 import { issuerUrl, type Kernel, openKernel } from '../../test/support/kernel.ts'
@@ -110,4 +111,36 @@ test('a deleted resource is gone after a refresh', async () => {
   await kernel.db.run(sql`delete from resources where kind = 'AuthPolicy' and name = 'x'`)
   await kernel.snapshot.refresh()
   assert.equal(kernel.snapshot.get('AuthPolicy', 'default', 'x'), undefined)
+})
+
+test('a change that could not be read when it was heard of is read a moment later', async () => {
+  let isBroken = false
+  let failures = 0
+  const db: typeof kernel.db = {
+    ...kernel.db,
+    transaction: (work) => {
+      if (!isBroken) return kernel.db.transaction(work)
+      failures++
+      throw new Error('the connection is gone')
+    },
+  }
+  const other = await openSnapshot({ db, log: openLog('silent') })
+  try {
+    isBroken = true
+    const spec = { rules: [{ kinds: ['users'], verbs: ['get'] }] }
+    await applyDocuments(
+      { ...kernel, snapshot: undefined },
+      [{ apiVersion: 'signet.dev/v1alpha1', kind: 'Role', metadata: { name: 'reader' }, spec }],
+      { actor: 'ada' },
+      now,
+    )
+    for (let tries = 0; tries < 200 && failures === 0; tries++) await delay(10)
+    await delay(200)
+    isBroken = false
+    for (let tries = 0; tries < 500 && !other.get('Role', 'default', 'reader'); tries++) await delay(10)
+    assert.ok(failures > 0)
+    assert.ok(other.get('Role', 'default', 'reader'))
+  } finally {
+    other.close()
+  }
 })

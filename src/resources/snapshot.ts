@@ -45,6 +45,7 @@ export type { ResourceOf, SpecOf } from './resource.ts'
 
 const pollMs = 30_000
 const gatherMs = 20
+const retryMs = 1_000
 
 export const openSnapshot = async ({ db, log }: { db: Database; log: Log; clock?: Clock }): Promise<Snapshot> => {
   const active = new Map<string, { resource: Resource; created: bigint }>()
@@ -99,20 +100,23 @@ export const openSnapshot = async ({ db, log }: { db: Database; log: Log; clock?
       })
     return next
   }
+  let soon: NodeJS.Timeout | undefined
+  const refreshIn = (ms: number): void => {
+    if (!closed)
+      soon ??= setTimeout(() => {
+        soon = undefined
+        refreshQuietly()
+      }, ms)
+  }
   const refreshQuietly = () => {
-    refresh().catch((error: Error) =>
-      log.warn({ event: 'configuration.refresh.failed', error: error.message }, 'configuration could not be read; it stays as it was'),
-    )
+    refresh().catch((error: Error) => {
+      log.warn({ event: 'configuration.refresh.failed', error: error.message }, 'configuration could not be read; it stays as it was')
+      refreshIn(retryMs)
+    })
   }
 
   // Many changes may come at once; one look serves them all.
-  let soon: NodeJS.Timeout | undefined
-  await db.listen('resources', () => {
-    soon ??= setTimeout(() => {
-      soon = undefined
-      refreshQuietly()
-    }, gatherMs)
-  })
+  await db.listen('resources', () => refreshIn(gatherMs))
   await refresh()
   const poll = setInterval(refreshQuietly, pollMs)
   poll.unref()
