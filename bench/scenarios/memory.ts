@@ -5,10 +5,16 @@ import type { FigureScenario } from './scenario.ts'
 
 const restMs = 5_000
 
-/** Resident memory of a server that was started and left alone, beside a Node program that only waits. */
+/**
+ * Resident memory of a server that was started and left alone, beside a Node program that only waits. Not of the first start after an installation,
+ * which keeps the compiler of TypeScript, some 10 MiB: what it compiled it leaves, when it ends, to those that follow.
+ */
 export const memory: FigureScenario = {
   kind: 'figure',
   measure: async (ours) => {
+    const first = await ours.startAnother()
+    await delay(restMs)
+    await first.stop()
     const empty = startProgram(['-e', 'setInterval(() => {}, 1000)'])
     const another = await ours.startAnother()
     try {
