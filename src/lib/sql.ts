@@ -223,14 +223,14 @@ export const openDatabase = ({ url, max = 10, onError: told = () => {} }: Databa
       await client.connect()
       for (const channel of listeners.keys()) await client.query(`listen ${pg.escapeIdentifier(channel)}`)
       if (gone) throw new Error('the connection that listens ended')
-      listening = client
-      // Whoever made it connect, what was told since the last one is lost to all.
-      if (hasListened) for (const heards of listeners.values()) for (const heard of heards) heard('')
-      hasListened = true
     } catch (error) {
       client.end().catch(() => {})
       throw error
     }
+    listening = client
+    // Whoever made it connect, what was told since the last one is lost to all.
+    if (hasListened) for (const heards of listeners.values()) for (const heard of heards) heard('')
+    hasListened = true
   }
 
   const reconnect = () => {

@@ -1,4 +1,5 @@
 /** Which application stands at an address. */
+import { isBelow } from '#/lib/below.ts'
 import { isDecodable } from './address.ts'
 import type { GuardedApplication } from './core.ts'
 import { goesUp, isUnambiguous, readingsOf, resolvedOf } from './readings.ts'
@@ -45,8 +46,3 @@ export const openGuard = (applications: readonly GuardedApplication[]): Guard =>
     stated: namesOfAll(applications),
   }
 }
-
-const slash = 47
-
-export const isBelow = (path: string, prefix: string): boolean =>
-  prefix === '' || (path.startsWith(prefix) && (path.length === prefix.length || path.charCodeAt(prefix.length) === slash))

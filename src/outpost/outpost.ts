@@ -1,6 +1,7 @@
 /** An outpost, put together: what it answers itself, what it answers proxies, and what it lets through. */
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { isBelow } from '#/lib/below.ts'
 import type { Clock } from '#/lib/clock.ts'
 import { getGuardedCaller, getUpgrade } from '#/lib/http.ts'
 import type { Log } from '#/lib/log.ts'
@@ -11,7 +12,7 @@ import { challengesTo, isLedToSignIn } from './challenge.ts'
 import type { Core, GuardedApplication } from './core.ts'
 import { type Decision, decide, type Question } from './decision.ts'
 import { answerForward, requestIdHeader } from './forward.ts'
-import { type Guard, isBelow, openGuard } from './guard.ts'
+import { type Guard, openGuard } from './guard.ts'
 import { identityHeaders, upstreamBasic } from './identity_headers.ts'
 import { jwksOf, openIdentityJwts } from './identity_jwt.ts'
 import { isOwnToken, openMachines } from './machines.ts'

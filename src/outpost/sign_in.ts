@@ -6,12 +6,12 @@
 import { hash } from 'node:crypto'
 import type { Configuration } from 'openid-client'
 import { isUnder } from '#/kinds/public_path.ts'
+import { isBelow } from '#/lib/below.ts'
 import { randomToken } from '#/lib/crypto.ts'
 import { outpostPath } from '#/resources/outpost_path.ts'
 import { parseHost } from './address.ts'
 import type { Core, GuardedApplication } from './core.ts'
 import type { Guard } from './guard.ts'
-import { isBelow } from './guard.ts'
 import { cookiesNamed, demandsOf, type Session, seal, sessionMs, unseal } from './session.ts'
 import { claimsOf, wantedClaims, wantedKey } from './told_claims.ts'
 

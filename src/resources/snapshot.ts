@@ -4,6 +4,7 @@
  */
 import type { KindName } from '#/kinds/index.ts'
 import type { Resource } from '#/kinds/kind.ts'
+import { isBelow } from '#/lib/below.ts'
 import type { Clock } from '#/lib/clock.ts'
 import type { Log } from '#/lib/log.ts'
 import { type Database, sql } from '#/lib/sql.ts'
@@ -132,10 +133,7 @@ export const openSnapshot = async ({ db, log }: { db: Database; log: Log; clock?
     authServerFor: (host, path) => {
       const wanted = host.toLowerCase()
       return configuration.authServers.find(
-        (server) =>
-          server.host === wanted &&
-          server.problem === undefined &&
-          (server.pathPrefix === '' || path === server.pathPrefix || path.startsWith(`${server.pathPrefix}/`)),
+        (server) => server.host === wanted && server.problem === undefined && isBelow(path, server.pathPrefix),
       )
     },
     clientById: (namespace, name, client_id) => configuration.clientsById.get(`${namespace}/${name}`)?.get(client_id),

@@ -1,4 +1,5 @@
 /** Where applications stand that are reached through the outpost: looked up for every request, so made once a change. */
+import { isBelow } from '#/lib/below.ts'
 import type { Snapshot } from '#/resources/snapshot.ts'
 import { plainHost } from './plain_host.ts'
 
@@ -23,6 +24,6 @@ export const openGuardedHosts = (snapshot: Pick<Snapshot, 'generation' | 'list'>
   return (host: string, path: string): number | undefined => {
     if (generation !== snapshot.generation) read()
     if (prefixes.size === 0) return undefined
-    return prefixes.get(plainHost(host))?.find((prefix) => prefix === '' || path === prefix || path.startsWith(`${prefix}/`))?.length
+    return prefixes.get(plainHost(host))?.find((prefix) => isBelow(path, prefix))?.length
   }
 }

@@ -291,9 +291,10 @@ spec:
       }, /status of 403/)
     })
 
-    it('are told of someone in a hundred groups with long names', async () => {
-      const names = Array.from({ length: 100 }, () => randomBytes(25).toString('hex'))
-      await Promise.all(names.map((group) => signet.api('POST', '/api/v1/groups', { name: group, members: ['carl'] })))
+    it('are told of someone in hundreds of groups', async () => {
+      const names = Array.from({ length: 400 }, () => randomBytes(9).toString('hex').slice(0, 12))
+      for (let at = 0; at < names.length; at += 50)
+        await Promise.all(names.slice(at, at + 50).map((group) => signet.api('POST', '/api/v1/groups', { name: group, members: ['carl'] })))
       await inBrowser(async (page, context) => {
         await signIn(page, at('one', deepLink), 'carl')
         assert.equal(page.url(), at('one', deepLink))
